@@ -1,0 +1,458 @@
+//! The API: which path and method is what, who may call it when, and how a refusal reads.
+
+use crate::config::Action;
+use crate::machine::Refusal;
+
+/// What a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// `/v1/bootstrap`: the status document.
+    Status,
+    /// `/v1/bootstrap/{action}`
+    Bootstrap(Action),
+    /// `/v1/bootstrap/validate/{action}`
+    Validate(Action),
+    /// `/v1/cluster`
+    Cluster,
+    /// `/v1/nodes`
+    Nodes,
+    /// `/v1/nodes/{uid}`
+    Node(u32),
+    /// `/v1/license`
+    License,
+    /// `/healthz`: the agent answers.
+    Health,
+    /// `/readyz`: the node is in a cluster.
+    Ready,
+    /// `/`
+    Root,
+    /// Anything else below `/v1/`.
+    UnknownV1,
+    /// Anything else.
+    Unknown,
+}
+
+/// A request method, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `HEAD`
+    Head,
+    /// `POST`
+    Post,
+    /// `OPTIONS`
+    Options,
+    /// Any other.
+    Other,
+}
+
+impl Method {
+    /// The method that `name` names.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "OPTIONS" => Self::Options,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Resource {
+    /// The resource that a path names. One trailing slash is ignored, `%` is not decoded.
+    #[must_use]
+    pub fn from_path(path: &str) -> Self {
+        let path = match path.strip_suffix('/') {
+            Some("") | None => path,
+            Some(shorter) => shorter,
+        };
+        match path {
+            "/" => return Self::Root,
+            "/healthz" => return Self::Health,
+            "/readyz" => return Self::Ready,
+            "/v1/bootstrap" | "/bootstrap" | "/v1/boostrap" => return Self::Status,
+            "/v1/cluster" => return Self::Cluster,
+            "/v1/nodes" => return Self::Nodes,
+            "/v1/license" => return Self::License,
+            _ => {}
+        }
+        if let Some(rest) = path.strip_prefix("/v1/bootstrap/").or_else(|| path.strip_prefix("/bootstrap/"))
+            && let Some(resource) = bootstrap(rest)
+        {
+            return resource;
+        }
+        if let Some(uid) = path.strip_prefix("/v1/nodes/").and_then(uid) {
+            return Self::Node(uid);
+        }
+        if path == "/v1" || path.starts_with("/v1/") { Self::UnknownV1 } else { Self::Unknown }
+    }
+
+    /// The methods that it answers to, for `Allow`; empty where there is no such resource.
+    #[must_use]
+    pub const fn allow(self) -> &'static str {
+        match self {
+            Self::Bootstrap(_) | Self::Validate(_) => "POST, OPTIONS",
+            Self::UnknownV1 | Self::Unknown => "",
+            Self::Status
+            | Self::Cluster
+            | Self::Nodes
+            | Self::Node(_)
+            | Self::License
+            | Self::Health
+            | Self::Ready
+            | Self::Root => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    /// Whether `method` is one that it answers to.
+    #[must_use]
+    pub const fn takes(self, method: Method) -> bool {
+        match self {
+            Self::UnknownV1 | Self::Unknown => false,
+            Self::Bootstrap(_) | Self::Validate(_) => matches!(method, Method::Post | Method::Options),
+            Self::Status
+            | Self::Cluster
+            | Self::Nodes
+            | Self::Node(_)
+            | Self::License
+            | Self::Health
+            | Self::Ready
+            | Self::Root => matches!(method, Method::Get | Method::Head | Method::Options),
+        }
+    }
+
+    /// The media type that it offers.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Health | Self::Ready => "text/plain",
+            Self::Status
+            | Self::Bootstrap(_)
+            | Self::Validate(_)
+            | Self::Cluster
+            | Self::Nodes
+            | Self::Node(_)
+            | Self::License
+            | Self::Root
+            | Self::UnknownV1
+            | Self::Unknown => "application/json",
+        }
+    }
+}
+
+fn bootstrap(rest: &str) -> Option<Resource> {
+    match rest.strip_prefix("validate/") {
+        Some(action) => Action::from_name(action).map(Resource::Validate),
+        None => Action::from_name(rest).map(Resource::Bootstrap),
+    }
+}
+
+fn uid(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
+}
+
+/// What the node is to its callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// In no cluster: open.
+    Open,
+    /// In a cluster, or sent away by one: closed to strangers.
+    Closed {
+        /// Sent away: a new attempt may start, with credentials.
+        expelled: bool,
+    },
+    /// Its records cannot be read: nothing is answered but that.
+    Broken,
+}
+
+/// What a caller must show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    Open,
+    /// Nothing, but credentials that are given must be right.
+    CheckIfGiven,
+    /// The administrator's credentials.
+    Credentials,
+    /// It does not matter: there is no cluster to show anything of.
+    NoCluster,
+    /// It does not matter: the node's records cannot be read.
+    Broken,
+}
+
+/// Who may call `resource` with `method` now.
+#[must_use]
+pub const fn access(resource: Resource, method: Method, standing: Standing) -> Access {
+    match (standing, resource) {
+        (_, Resource::Health | Resource::Unknown) | (Standing::Open | Standing::Closed { .. }, Resource::Ready) => {
+            Access::Open
+        }
+        (Standing::Broken, _) => Access::Broken,
+        (
+            Standing::Open,
+            Resource::Cluster | Resource::Nodes | Resource::Node(_) | Resource::License | Resource::Root,
+        ) if matches!(method, Method::Get | Method::Head) => Access::NoCluster,
+        (Standing::Open, _) => Access::Open,
+        (Standing::Closed { expelled }, Resource::Bootstrap(_) | Resource::Validate(_)) => {
+            if !matches!(method, Method::Post) {
+                Access::Open
+            } else if expelled {
+                Access::Credentials
+            } else {
+                Access::CheckIfGiven
+            }
+        }
+        (Standing::Closed { .. }, _) => Access::Credentials,
+    }
+}
+
+/// Why a browser's request is refused, if it is: a page of another site must not reach a node.
+///
+/// `origin`, `host` and `fetch_site` are the request's header values, `scheme` what the connection speaks,
+/// `own_name` whether the node knows a host name as its own.
+#[must_use]
+pub fn foreign_origin(
+    origin: Option<&str>,
+    host: &str,
+    fetch_site: Option<&str>,
+    scheme: &str,
+    own_name: impl FnOnce(&str) -> bool,
+) -> Option<&'static str> {
+    if fetch_site.is_some_and(|site| site != "same-origin" && site != "none") {
+        return Some("requests of other sites are refused");
+    }
+    let origin = origin?;
+    let same = origin
+        .strip_prefix(scheme)
+        .and_then(|rest| rest.strip_prefix("://"))
+        .is_some_and(|authority| authority.eq_ignore_ascii_case(host));
+    if !same {
+        return Some("the Origin is not this node's own");
+    }
+    let name = host_name(host);
+    let own = name.eq_ignore_ascii_case("localhost") || is_address(name) || own_name(name);
+    if own { None } else { Some("the Host is not a name of this node") }
+}
+
+/// A host without its port.
+fn host_name(host: &str) -> &str {
+    if host.starts_with('[') {
+        return host.split_inclusive(']').next().unwrap_or(host);
+    }
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+fn is_address(name: &str) -> bool {
+    let bracketed = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    bracketed
+        .map_or_else(|| name.parse::<core::net::Ipv4Addr>().is_ok(), |name| name.parse::<core::net::Ipv6Addr>().is_ok())
+}
+
+/// Whether a POST's content type is one that is read as JSON.
+///
+/// # Errors
+/// The status to refuse with: 415, or 403 where a browser's page sent it.
+pub fn content_type(value: Option<&str>, has_origin: bool) -> Result<(), u16> {
+    let media = value.map(|value| value.split(';').next().unwrap_or_default().trim_ascii());
+    let accepted = match media {
+        Some(media) if media.eq_ignore_ascii_case("application/json") => true,
+        None => !has_origin,
+        Some(media) => !has_origin && media.eq_ignore_ascii_case("application/x-www-form-urlencoded"),
+    };
+    match accepted {
+        true => Ok(()),
+        false if has_origin => Err(403),
+        false => Err(415),
+    }
+}
+
+/// Whether an `Accept` value allows `media` (RFC 9110, 12.5.1): the most specific range decides.
+#[must_use]
+pub fn accepts(accept: &str, media: &str) -> bool {
+    let kind = media.split('/').next().unwrap_or_default();
+    let mut best = (0_u8, false);
+    let mut any = false;
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim_ascii);
+        let Some(name) = parts.next().filter(|name| !name.is_empty()) else { continue };
+        any = true;
+        let rank = if name.eq_ignore_ascii_case(media) {
+            3
+        } else if name.split_once('/').is_some_and(|(one, two)| one.eq_ignore_ascii_case(kind) && two == "*") {
+            2
+        } else {
+            u8::from(name == "*/*" || name == "*")
+        };
+        let zero = parts.any(|part| {
+            let weight = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
+            weight
+                .is_some_and(|weight| weight.starts_with('0') && weight.bytes().all(|byte| matches!(byte, b'0' | b'.')))
+        });
+        if rank > best.0 {
+            best = (rank, !zero);
+        } else if rank == best.0 && rank > 0 {
+            best.1 |= !zero;
+        }
+    }
+    best.1 || !any
+}
+
+/// How a refused attempt reads: status, error code, description.
+#[must_use]
+pub const fn refusal(refusal: Refusal) -> (u16, &'static str, &'static str) {
+    match refusal {
+        Refusal::InProgress => (409, "bootstrap_in_progress", "a bootstrap is already in progress, check its state"),
+        Refusal::Member => (409, "already_bootstrapped", "this node is already part of a cluster"),
+        Refusal::Config => (400, "config_error", "invalid_schema"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_and_nothing_else() {
+        for path in ["/v1/bootstrap", "/bootstrap", "/v1/boostrap", "/v1/bootstrap/", "/bootstrap/", "/v1/boostrap/"] {
+            assert_eq!(Resource::from_path(path), Resource::Status, "{path}");
+        }
+        for action in Action::ALL {
+            for prefix in ["/v1/bootstrap/", "/bootstrap/"] {
+                let path = std::format!("{prefix}{}", action.name());
+                assert_eq!(Resource::from_path(&path), Resource::Bootstrap(action));
+                assert_eq!(Resource::from_path(&std::format!("{path}/")), Resource::Bootstrap(action));
+                let path = std::format!("{prefix}validate/{}", action.name());
+                assert_eq!(Resource::from_path(&path), Resource::Validate(action));
+            }
+        }
+        assert_eq!(Resource::from_path("/v1/nodes/7"), Resource::Node(7));
+        for path in [
+            "/v1/bootstrap//",
+            "/v1/Bootstrap",
+            "/v1/%62ootstrap",
+            "/v1/boostrap/create_cluster",
+            "/v1/nodes/+1",
+            "/v1/nodes/4294967296",
+            "/v1/nodes//",
+            "/v1",
+            "/v1/",
+            "/v1/bootstrap/validate",
+            "/v1/bootstrap/create",
+        ] {
+            assert_eq!(Resource::from_path(path), Resource::UnknownV1, "{path}");
+        }
+        for path in ["///", "/bootstrap/x", "/bootstrap//", "", "/healthz//", "/v1x", "*"] {
+            assert_eq!(Resource::from_path(path), Resource::Unknown, "{path}");
+        }
+    }
+
+    #[test]
+    fn who_may_call_what() {
+        let closed = Standing::Closed { expelled: false };
+        let expelled = Standing::Closed { expelled: true };
+        let create = Resource::Bootstrap(Action::CreateCluster);
+        let cases = [
+            (Resource::Status, Method::Get, [Access::Open, Access::Credentials, Access::Credentials, Access::Broken]),
+            (create, Method::Post, [Access::Open, Access::CheckIfGiven, Access::Credentials, Access::Broken]),
+            (
+                Resource::Nodes,
+                Method::Get,
+                [Access::NoCluster, Access::Credentials, Access::Credentials, Access::Broken],
+            ),
+            (
+                Resource::Root,
+                Method::Get,
+                [Access::NoCluster, Access::Credentials, Access::Credentials, Access::Broken],
+            ),
+            (Resource::Nodes, Method::Other, [Access::Open, Access::Credentials, Access::Credentials, Access::Broken]),
+            (Resource::Health, Method::Get, [Access::Open; 4]),
+            (Resource::Ready, Method::Get, [Access::Open, Access::Open, Access::Open, Access::Broken]),
+            (
+                Resource::UnknownV1,
+                Method::Get,
+                [Access::Open, Access::Credentials, Access::Credentials, Access::Broken],
+            ),
+            (Resource::Unknown, Method::Get, [Access::Open; 4]),
+        ];
+        for (resource, method, expected) in cases {
+            let found =
+                [Standing::Open, closed, expelled, Standing::Broken].map(|standing| access(resource, method, standing));
+            assert_eq!(found, expected, "{resource:?}");
+        }
+    }
+
+    #[test]
+    fn every_branch_of_the_origin_rule() {
+        fn refused(origin: Option<&str>, host: &str, site: Option<&str>) -> bool {
+            foreign_origin(origin, host, site, "http", |name| name == "node-1").is_some()
+        }
+        // What is no browser's request passes whatever the host.
+        assert!(!refused(None, "evil.example", None));
+        assert!(!refused(None, "", Some("none")));
+        assert!(!refused(None, "a", Some("same-origin")));
+        assert!(refused(None, "127.0.0.1", Some("cross-site")));
+        assert!(refused(None, "127.0.0.1", Some("same-site")));
+        assert!(refused(None, "127.0.0.1", Some("")));
+        for host in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080", "[::1]", "node-1:8080", "10.0.0.1"]
+        {
+            let origin = std::format!("http://{host}");
+            assert!(!refused(Some(&origin), host, None), "{host}");
+            assert!(!refused(Some(&origin), host, Some("same-origin")), "{host}");
+            assert!(refused(Some(&origin), host, Some("cross-site")), "{host}");
+            assert!(refused(Some(&std::format!("https://{host}")), host, None), "{host}");
+        }
+        assert!(refused(Some("null"), "127.0.0.1", None));
+        assert!(refused(Some(""), "", None));
+        assert!(refused(Some("http://127.0.0.1"), "127.0.0.1:8080", None));
+        assert!(refused(Some("http://evil.example"), "127.0.0.1:8080", None));
+        // A name that an attacker points here.
+        assert!(refused(Some("http://evil.example"), "evil.example", None));
+        assert!(refused(Some("http://::1"), "::1", None));
+    }
+
+    #[test]
+    fn content_types() {
+        assert_eq!(content_type(None, false), Ok(()));
+        assert_eq!(content_type(Some("Application/JSON; charset=x"), true), Ok(()));
+        assert_eq!(content_type(Some("application/x-www-form-urlencoded"), false), Ok(()));
+        assert_eq!(content_type(Some("application/x-www-form-urlencoded"), true), Err(403));
+        assert_eq!(content_type(None, true), Err(403));
+        assert_eq!(content_type(Some("text/plain"), true), Err(403));
+        assert_eq!(content_type(Some("text/plain"), false), Err(415));
+        assert_eq!(content_type(Some(""), false), Err(415));
+        assert_eq!(content_type(Some("application/jsonx"), false), Err(415));
+    }
+
+    #[test]
+    fn accept_ranges() {
+        for good in [
+            "",
+            "*/*",
+            "application/json",
+            "application/*",
+            "text/html, */*;q=0.1",
+            "APPLICATION/JSON",
+            "*",
+            "text/html,application/json;q=0.5",
+            "application/json;q=0.001",
+            ", application/json",
+        ] {
+            assert!(accepts(good, "application/json"), "{good}");
+        }
+        for bad in [
+            "text/html",
+            "application/xml",
+            "application/json;q=0",
+            "*/*;q=0.0",
+            "application/json;q=0, */*",
+            "text/*",
+            "application/*;q=0, */*;q=1",
+        ] {
+            assert!(!accepts(bad, "application/json"), "{bad}");
+        }
+    }
+}

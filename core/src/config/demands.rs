@@ -1,0 +1,122 @@
+//! What only the whole configuration can tell: required members, and members that must agree.
+
+use super::table::Object;
+use super::walk::Seen;
+use super::{Action, Config, Warning, WarningReason};
+use crate::problems::{Place, Problems};
+
+/// Checks a walked configuration against what `action` needs.
+pub(super) fn check(config: &mut Config, action: Action, seen: &Seen, problems: &mut Problems) {
+    let mut demands = Demands { seen, problems };
+    match action {
+        Action::CreateCluster => demands.create(config),
+        Action::JoinCluster => demands.join(config),
+        Action::RecoverCluster => demands.recover(),
+    }
+    demands.family(config);
+    demands.suffixes(config);
+    demands.ports(config);
+}
+
+struct Demands<'a> {
+    seen: &'a Seen,
+    problems: &'a mut Problems,
+}
+
+impl Demands<'_> {
+    fn given(&self, object: Object, name: &str) -> bool {
+        self.seen.value(object, name)
+    }
+
+    fn require(&mut self, object: Object, name: &'static str) {
+        if !self.given(object, name) {
+            self.problems.add(Place::member(object.path(), name), "is required");
+        }
+    }
+
+    fn create(&mut self, config: &Config) {
+        self.require(Object::Cluster, "name");
+        if !config.cluster.nodes.is_empty() {
+            self.problems.add(Place::member(Object::Cluster.path(), "nodes"), "must be empty to create a cluster");
+        }
+        self.require(Object::Credentials, "username");
+        self.require(Object::Credentials, "password");
+        if config.policy.rack_aware && !self.given(Object::Identity, "rack_id") {
+            let place = Place::member(Object::Identity.path(), "rack_id");
+            self.problems.add(place, "is required where policy.rack_aware is true");
+        }
+        self.only_to_join();
+    }
+
+    fn join(&mut self, config: &mut Config) {
+        let [cert, key] = ["client_cert", "client_key"].map(|name| self.given(Object::Credentials, name));
+        if !cert && !key {
+            self.require(Object::Credentials, "username");
+            self.require(Object::Credentials, "password");
+        } else {
+            self.require(Object::Credentials, "client_cert");
+            self.require(Object::Credentials, "client_key");
+            for name in ["username", "password"] {
+                if self.given(Object::Credentials, name) {
+                    let place = Place::member(Object::Credentials.path(), name);
+                    self.problems.add(place, "must not be given together with a client certificate");
+                }
+            }
+        }
+        if self.given(Object::Root, "policy") {
+            let pointer = heapless::String::try_from("/policy").unwrap_or_default();
+            let _ = config.warnings.push(Warning { pointer, reason: WarningReason::SetByCluster });
+        }
+    }
+
+    fn recover(&mut self) {
+        self.require(Object::Root, "recovery_filename");
+        let [name, password] = ["username", "password"].map(|name| self.given(Object::Credentials, name));
+        if name != password {
+            self.require(Object::Credentials, "username");
+            self.require(Object::Credentials, "password");
+        }
+        self.only_to_join();
+    }
+
+    fn only_to_join(&mut self) {
+        for name in ["client_cert", "client_key", "trusted_ca"] {
+            if self.given(Object::Credentials, name) {
+                self.problems.add(Place::member(Object::Credentials.path(), name), "is only for join_cluster");
+            }
+        }
+    }
+
+    fn family(&mut self, config: &Config) {
+        let identity = &config.node.identity;
+        if let (Some(addr), Some(ipv6)) = (identity.addr, identity.use_internal_ipv6)
+            && addr.is_ipv6() != ipv6
+        {
+            let place = Place::member(Object::Identity.path(), "use_internal_ipv6");
+            self.problems.add(place, format_args!("does not agree with the address \"{addr}\""));
+        }
+    }
+
+    fn suffixes(&mut self, config: &Config) {
+        let defaults = config.dns_suffixes.iter().enumerate().filter(|(_, suffix)| suffix.cluster_default);
+        for (index, _) in defaults.skip(1) {
+            let place = Place { element: Some(index), ..Place::member(Object::DnsSuffix.path(), "cluster_default") };
+            self.problems.add(place, "is true for another suffix already");
+        }
+    }
+
+    /// No two ports may be equal, defaults included; the complaint goes to one that was given.
+    fn ports(&mut self, config: &Config) {
+        let ports = config.ports.named();
+        for (index, (name, port)) in ports.iter().enumerate() {
+            let clash = ports.iter().enumerate().find(|(other, (other_name, other_port))| {
+                other_port == port && *other != index && (*other < index || !self.given(Object::Root, other_name))
+            });
+            if let Some((_, (other, _))) = clash
+                && self.given(Object::Root, name)
+            {
+                self.problems.add(Place::member(&[], name), format_args!("is {port}, the same as {other}"));
+            }
+        }
+    }
+}

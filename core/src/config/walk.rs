@@ -1,0 +1,320 @@
+//! The walk over a body: tokens in, members kept, problems and warnings noted. Iterative; one frame for each open
+//! object that the table knows.
+
+use core::fmt::{self, Write as _};
+
+use heapless::{String, Vec};
+
+use super::table::{KeepText, Kind, Member, Object, Reason};
+use super::{Action, Config, Warning, WarningReason, demands};
+use crate::json::{Fault, Reader, Text, Token};
+use crate::limits::UNKNOWN_MEMBERS_MAX;
+use crate::problems::{Name, Place, Problems, Quoted};
+
+/// Objects of the table inside each other: the body, `node`, `identity`.
+const FRAMES_MAX: usize = 3;
+
+#[derive(Clone, Copy)]
+struct Frame {
+    object: Object,
+    /// Which element of its array this object is.
+    element: Option<usize>,
+    /// Where this object's unknown members begin in the walk's list.
+    unknown: usize,
+}
+
+/// Which members of each object were given, null or not, and which of them hold a value.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Seen {
+    names: [u32; Object::COUNT],
+    values: [u32; Object::COUNT],
+}
+
+impl Seen {
+    /// Whether the member holds a value, right or wrong.
+    pub(super) fn value(&self, object: Object, name: &str) -> bool {
+        let bit = object.members().iter().position(|member| member.name == name).map_or(0, bit);
+        self.values.get(object as usize).is_some_and(|values| values & bit != 0)
+    }
+}
+
+fn bit(index: usize) -> u32 {
+    u32::try_from(index).ok().and_then(|index| 1_u32.checked_shl(index)).unwrap_or_default()
+}
+
+struct Walk<'a, 'b> {
+    reader: Reader<'a>,
+    config: &'b mut Config,
+    problems: &'b mut Problems,
+    action: Action,
+    frames: Vec<Frame, FRAMES_MAX>,
+    unknown: Vec<Text<'a>, UNKNOWN_MEMBERS_MAX>,
+    seen: Seen,
+}
+
+/// Reads `body` into a cleared `config`.
+pub(super) fn read(config: &mut Config, body: &[u8], action: Action, problems: &mut Problems) {
+    let walked = Reader::new(body).and_then(|reader| {
+        let mut walk =
+            Walk { reader, config, problems, action, frames: Vec::new(), unknown: Vec::new(), seen: Seen::default() };
+        walk.document()?;
+        Ok(walk.seen)
+    });
+    match walked {
+        Ok(seen) => demands::check(config, action, &seen, problems),
+        Err(fault) => {
+            // What was found before means little in a text that is not JSON.
+            problems.clear();
+            problems.add(Place::DOCUMENT, format_args!("is {fault}"));
+        }
+    }
+}
+
+impl<'a> Walk<'a, '_> {
+    fn document(&mut self) -> Result<(), Fault> {
+        match self.reader.token()? {
+            Some(Token::ObjectStart) => self.push(Object::Root, None),
+            Some(token) => {
+                self.problems.add(Place::DOCUMENT, "must be an object");
+                self.skip_rest(token)?;
+            }
+            None => {}
+        }
+        while let Some(frame) = self.frames.last().copied() {
+            match self.reader.token()? {
+                Some(Token::Name(name)) => self.name(frame, name)?,
+                // The reader yields nothing else inside an object but its end.
+                Some(_) | None => self.pop(frame)?,
+            }
+        }
+        // Nothing may follow.
+        self.reader.token().map(|_| ())
+    }
+
+    fn push(&mut self, object: Object, element: Option<usize>) {
+        if let Some(seen) = self.seen.names.get_mut(object as usize) {
+            *seen = 0;
+        }
+        // FRAMES_MAX is the table's depth.
+        let _ = self.frames.push(Frame { object, element, unknown: self.unknown.len() });
+    }
+
+    fn pop(&mut self, frame: Frame) -> Result<(), Fault> {
+        self.frames.pop();
+        if let Some(element) = frame.element {
+            self.demand_suffix_name(frame);
+            return self.element(frame.object, element.saturating_add(1));
+        }
+        Ok(())
+    }
+
+    fn demand_suffix_name(&mut self, frame: Frame) {
+        if !self.seen.value(frame.object, "name") {
+            let place = Place { element: frame.element, ..Place::member(frame.object.path(), "name") };
+            self.problems.add(place, "is required");
+        }
+        if let Some(values) = self.seen.values.get_mut(frame.object as usize) {
+            *values = 0;
+        }
+    }
+
+    fn name(&mut self, frame: Frame, name: Text<'a>) -> Result<(), Fault> {
+        let members = frame.object.members();
+        let Some((index, member)) = members.iter().enumerate().find(|(_, member)| name.is(member.name)) else {
+            return self.unknown(frame, name);
+        };
+        let object = frame.object as usize;
+        let place = Place { element: frame.element, ..Place::member(frame.object.path(), member.name) };
+        let bit = bit(index);
+        let Some(seen) = self.seen.names.get_mut(object) else { return Ok(()) };
+        if *seen & bit != 0 {
+            self.problems.add(place, "is given twice");
+            return self.reader.skip_value();
+        }
+        *seen |= bit;
+        let Some(token) = self.reader.token()? else { return Ok(()) };
+        if token == Token::Null {
+            return Ok(());
+        }
+        if let Some(values) = self.seen.values.get_mut(object) {
+            *values |= bit;
+        }
+        self.value(*member, place, token)
+    }
+
+    fn unknown(&mut self, frame: Frame, name: Text<'a>) -> Result<(), Fault> {
+        let place =
+            Place { path: frame.object.path(), element: frame.element, name: Some(Name::Foreign(name)), index: None };
+        let siblings = self.unknown.get(frame.unknown..).unwrap_or_default();
+        if siblings.iter().any(|sibling| sibling.same(name)) {
+            self.problems.add(place, "is given twice");
+        } else if self.unknown.push(name).is_err() {
+            self.problems.add(place, format_args!("is one unknown member too many (at most {UNKNOWN_MEMBERS_MAX})"));
+        } else {
+            self.warn(place, WarningReason::Unknown);
+        }
+        self.reader.skip_value()
+    }
+
+    fn warn(&mut self, place: Place<'_>, reason: WarningReason) {
+        let mut pointer = String::new();
+        // A pointer that is too long stays cut.
+        let _ = write!(Cut(&mut pointer), "{}", place.pointer());
+        // WARNINGS_MAX has room for every kind; unknown members are counted before they come here.
+        let _ = self.config.warnings.push(Warning { pointer, reason });
+    }
+
+    fn value(&mut self, member: Member, place: Place<'_>, token: Token<'a>) -> Result<(), Fault> {
+        match (member.kind, token) {
+            (Kind::Bool(keep), Token::Bool(value)) => keep(self.config, value),
+            (Kind::Integer(min, max, keep), Token::Number(number)) => match number.parse::<u64>() {
+                Ok(value) if (min..=max).contains(&value) => keep(self.config, value),
+                _ => self.problems.add(place, Whole(min, max)),
+            },
+            (Kind::Text(keep), Token::Text(text)) => self.text(keep, text, place, false),
+            (Kind::Choice(choices, keep), Token::Text(text)) => {
+                match choices.iter().position(|choice| text.is(choice)) {
+                    Some(choice) => {
+                        keep(self.config, choice);
+                        self.compare_action(place, choices.get(choice).copied());
+                    }
+                    None => self.problems.add(place, OneOf(choices)),
+                }
+            }
+            (Kind::Quoted(keep) | Kind::Texts(_, keep), Token::Text(text)) => self.text(keep, text, place, true),
+            (Kind::Texts(max, keep), Token::ArrayStart) => return self.texts(max, keep, place),
+            (Kind::Object(object), Token::ObjectStart) => self.push(object, None),
+            (Kind::Objects(_, object, _), Token::ArrayStart) => return self.element(object, 0),
+            (Kind::Unused, token) => {
+                self.warn(place, WarningReason::Unused);
+                return self.skip_rest(token);
+            }
+            (kind, token) => {
+                self.problems.add(place, expected(kind));
+                return self.skip_rest(token);
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_action(&mut self, place: Place<'_>, given: Option<&str>) {
+        let is_action = place.path.is_empty();
+        if is_action && given != Some(self.action.name()) {
+            let asked = self.action.name();
+            self.problems.add(place, format_args!("must be the path's own action, {asked}"));
+        }
+    }
+
+    fn text(&mut self, keep: KeepText, text: Text<'a>, place: Place<'_>, quote: bool) {
+        match keep(self.config, text) {
+            Ok(()) => {}
+            Err(Reason::TooLong(max)) => self.problems.add(place, format_args!("must be at most {max} bytes long")),
+            Err(Reason::Rule(rule)) if quote => self.problems.add(place, format_args!("{} {rule}", Quoted(text))),
+            Err(Reason::Rule(rule)) => self.problems.add(place, rule),
+        }
+    }
+
+    /// The strings of an array, to its end.
+    fn texts(&mut self, max: usize, keep: KeepText, place: Place<'_>) -> Result<(), Fault> {
+        let mut index = 0_usize;
+        loop {
+            let place = Place { index: Some(index), ..place };
+            match self.reader.token()? {
+                Some(Token::ArrayEnd) | None => return Ok(()),
+                Some(token) if index >= max => {
+                    if index == max {
+                        let whole = Place { index: None, ..place };
+                        self.problems.add(whole, format_args!("must have at most {max} elements"));
+                    }
+                    self.skip_rest(token)?;
+                }
+                Some(Token::Text(text)) => self.text(keep, text, place, true),
+                Some(token) => {
+                    self.problems.add(place, "must be a string");
+                    self.skip_rest(token)?;
+                }
+            }
+            index = index.saturating_add(1);
+        }
+    }
+
+    /// Goes on in an array of objects: opens the next one that is an object, or ends the array.
+    fn element(&mut self, object: Object, from: usize) -> Result<(), Fault> {
+        let kind = Object::Root.members().iter().map(|member| member.kind);
+        let kind = kind.into_iter().find(|kind| matches!(kind, Kind::Objects(_, inner, _) if *inner == object));
+        let Some(Kind::Objects(max, _, begin)) = kind else { return Ok(()) };
+        let mut index = from;
+        loop {
+            let place = Place { path: object.path(), element: Some(index), name: None, index: None };
+            match self.reader.token()? {
+                Some(Token::ArrayEnd) | None => return Ok(()),
+                Some(token) if index >= max => {
+                    if index == max {
+                        let whole = Place { element: None, ..place };
+                        self.problems.add(whole, format_args!("must have at most {max} elements"));
+                    }
+                    self.skip_rest(token)?;
+                }
+                Some(Token::ObjectStart) => {
+                    begin(self.config);
+                    self.push(object, Some(index));
+                    return Ok(());
+                }
+                Some(token) => {
+                    self.problems.add(place, "must be an object");
+                    self.skip_rest(token)?;
+                }
+            }
+            index = index.saturating_add(1);
+        }
+    }
+
+    /// Steps over what is left of a value whose first token was `token`.
+    fn skip_rest(&mut self, token: Token<'a>) -> Result<(), Fault> {
+        if matches!(token, Token::ObjectStart | Token::ArrayStart) {
+            let outside = self.reader.depth().saturating_sub(1);
+            while self.reader.depth() > outside {
+                self.reader.token()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn expected(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Bool(_) => "must be true or false",
+        Kind::Integer(..) => "must be a whole number",
+        Kind::Text(_) | Kind::Quoted(_) | Kind::Choice(..) => "must be a string",
+        Kind::Texts(..) => "must be an array of strings, or one string",
+        Kind::Object(_) => "must be an object",
+        Kind::Objects(..) => "must be an array of objects",
+        Kind::Unused => "may be anything",
+    }
+}
+
+struct Whole(u64, u64);
+
+impl fmt::Display for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "must be a whole number between {} and {}", self.0, self.1)
+    }
+}
+
+struct OneOf(&'static [&'static str]);
+
+impl fmt::Display for OneOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("must be one of")?;
+        self.0.iter().try_for_each(|choice| write!(f, " {choice}"))
+    }
+}
+
+/// Takes what fits, character by character.
+struct Cut<'a, const N: usize>(&'a mut String<N>);
+
+impl<const N: usize> fmt::Write for Cut<'_, N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|character| self.0.push(character)).map_err(|_| fmt::Error)
+    }
+}

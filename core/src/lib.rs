@@ -1,0 +1,31 @@
+//! The decisions of bootstrapd: bytes, facts and the time go in, decisions come out.
+//!
+//! No std, no allocator, no input or output, no clock, no randomness, no recursion, no unsafe code. Every buffer
+//! has a fixed capacity that [`limits`] names. What comes from outside never makes anything here panic.
+//!
+//! To read in this order: [`machine`] is one attempt's whole life; [`config`] what an attempt is asked to do;
+//! [`failure`] and [`problems`] how it can go wrong; [`status`] what callers see of it; [`cluster`] and [`license`]
+//! what it makes; [`record`] what survives a restart; [`api`] who may ask for what. Under them lie [`json`],
+//! [`write`] and [`time`].
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, reason = "tests may panic"))]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod api;
+pub mod cluster;
+pub mod config;
+pub mod failure;
+pub mod json;
+pub mod license;
+pub mod limits;
+pub mod machine;
+pub mod node;
+pub mod problems;
+pub mod record;
+pub mod status;
+pub mod time;
+pub mod write;

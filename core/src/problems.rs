@@ -1,0 +1,231 @@
+//! Everything that is wrong with one configuration, as the wire shows it: a JSON pointer and a sentence each.
+
+use core::fmt::{self, Write as _};
+
+use heapless::String;
+
+use crate::json::Text;
+use crate::limits::{PATH_BYTES_MAX, PROBLEMS_BYTES_MAX};
+use crate::write::escape;
+
+/// Where in a bootstrap object something is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Names of the objects around it, outermost first.
+    pub path: &'a [&'a str],
+    /// The element, where the innermost object is one of an array.
+    pub element: Option<usize>,
+    /// The member's own name; `None` for the object itself.
+    pub name: Option<Name<'a>>,
+    /// The element of the member's array.
+    pub index: Option<usize>,
+}
+
+/// A member's name: ours, or one that a client made up.
+#[derive(Clone, Copy, Debug)]
+pub enum Name<'a> {
+    /// A name from the table.
+    Known(&'a str),
+    /// A name from the body.
+    Foreign(Text<'a>),
+}
+
+impl<'a> Place<'a> {
+    /// The document as a whole.
+    pub const DOCUMENT: Place<'static> = Place { path: &[], element: None, name: None, index: None };
+
+    /// A known member of the object at `path`.
+    #[must_use]
+    pub const fn member(path: &'a [&'a str], name: &'a str) -> Self {
+        Self { path, element: None, name: Some(Name::Known(name)), index: None }
+    }
+
+    /// The JSON pointer (RFC 6901).
+    #[must_use]
+    pub const fn pointer(self) -> impl fmt::Display + use<'a> {
+        Pointer(self)
+    }
+
+    /// The path as people write it: `cluster.nodes[3]`.
+    #[must_use]
+    pub const fn dotted(self) -> impl fmt::Display + use<'a> {
+        Dotted(self)
+    }
+}
+
+struct Pointer<'a>(Place<'a>);
+
+impl fmt::Display for Pointer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { path, element, name, index } = self.0;
+        path.iter().try_for_each(|object| write!(f, "/{object}"))?;
+        if let Some(element) = element {
+            write!(f, "/{element}")?;
+        }
+        match name {
+            Some(Name::Known(name)) => write!(f, "/{name}")?,
+            Some(Name::Foreign(name)) => {
+                f.write_char('/')?;
+                name.chars().try_for_each(|character| match character {
+                    '~' => f.write_str("~0"),
+                    '/' => f.write_str("~1"),
+                    other => f.write_char(other),
+                })?;
+            }
+            None => {}
+        }
+        index.map_or(Ok(()), |index| write!(f, "/{index}"))
+    }
+}
+
+struct Dotted<'a>(Place<'a>);
+
+impl fmt::Display for Dotted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { path, element, name, index } = self.0;
+        if path.is_empty() && name.is_none() {
+            return f.write_str("the body");
+        }
+        for (position, object) in path.iter().enumerate() {
+            let dot = if position == 0 { "" } else { "." };
+            write!(f, "{dot}{object}")?;
+        }
+        if let Some(element) = element {
+            write!(f, "[{element}]")?;
+        }
+        let dot = if path.is_empty() { "" } else { "." };
+        match name {
+            Some(Name::Known(name)) => write!(f, "{dot}{name}")?,
+            Some(Name::Foreign(name)) => {
+                f.write_str(dot)?;
+                name.chars().try_for_each(|character| f.write_char(character))?;
+            }
+            None => {}
+        }
+        index.map_or(Ok(()), |index| write!(f, "[{index}]"))
+    }
+}
+
+/// A text of a client quoted in a message: no longer than a path may be.
+pub(crate) struct Quoted<'a>(pub Text<'a>);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        let mut room = PATH_BYTES_MAX;
+        for character in self.0.chars() {
+            let Some(left) = room.checked_sub(character.len_utf8()) else {
+                f.write_str("...")?;
+                break;
+            };
+            room = left;
+            f.write_char(character)?;
+        }
+        f.write_char('"')
+    }
+}
+
+/// What is written when the list is full; its room is kept free.
+const MORE: &str = r#",{"pointer":"","message":"there are more problems than fit into this list"}"#;
+
+/// The problems found so far, written as JSON objects separated by commas.
+#[derive(Debug, Default)]
+pub struct Problems {
+    json: String<PROBLEMS_BYTES_MAX>,
+    /// Where the first message's content lies in `json`.
+    first: (usize, usize),
+    full: bool,
+}
+
+impl Problems {
+    /// None yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { json: String::new(), first: (0, 0), full: false }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.json.is_empty()
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.json.clear();
+        self.first = (0, 0);
+        self.full = false;
+    }
+
+    /// Adds one: the message is the place's dotted name and `what` behind it. A problem that does not fit is
+    /// replaced, once, by an entry that says so.
+    pub fn add(&mut self, place: Place<'_>, what: impl fmt::Display) {
+        if self.full {
+            return;
+        }
+        let before = self.json.len();
+        let first = self.is_empty();
+        if self.write(place, what, first).is_err() {
+            self.json.truncate(before);
+            let more = if first { MORE.get(1..).unwrap_or_default() } else { MORE };
+            // Every other write leaves this room.
+            let _ = self.json.push_str(more);
+            self.full = true;
+        }
+    }
+
+    fn write(&mut self, place: Place<'_>, what: impl fmt::Display, first: bool) -> fmt::Result {
+        let json = &mut self.json;
+        json.write_str(if first { "{\"pointer\":\"" } else { ",{\"pointer\":\"" })?;
+        write!(Escaped(json), "{}", place.pointer())?;
+        json.write_str("\",\"message\":\"")?;
+        let message = json.len();
+        write!(Escaped(json), "{} {what}", Dotted(place))?;
+        if first {
+            self.first = (message, json.len());
+        }
+        json.write_str("\"}")
+    }
+
+    /// The list's elements, JSON objects separated by commas.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// The first message's content, escaped for JSON.
+    #[must_use]
+    pub fn first_message(&self) -> &str {
+        self.json.get(self.first.0..self.first.1).unwrap_or_default()
+    }
+
+    /// Takes over what `other` holds.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.restore(&other.json, other.first, other.full);
+    }
+
+    /// The list as a record keeps it: the text and where its first message lies.
+    pub(crate) fn kept(&self) -> (&str, (usize, usize)) {
+        (&self.json, self.first)
+    }
+
+    pub(crate) fn restore(&mut self, json: &str, first: (usize, usize), full: bool) {
+        self.clear();
+        if self.json.push_str(json).is_ok() {
+            self.first = first;
+            self.full = full;
+        }
+    }
+}
+
+/// Escapes what is written through it, and keeps the last entry's room free.
+struct Escaped<'a>(&'a mut String<PROBLEMS_BYTES_MAX>);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut written = Ok(());
+        escape(text, |piece| written = written.and_then(|()| self.0.write_str(piece)));
+        let limit = PROBLEMS_BYTES_MAX.saturating_sub(MORE.len()).saturating_sub("\",\"message\":\"\"}".len());
+        if self.0.len() > limit { Err(fmt::Error) } else { written }
+    }
+}
