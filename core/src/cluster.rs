@@ -314,3 +314,6 @@ impl Member {
         writer.name("software_version").text(&self.software_version).close('}');
     }
 }
+
+#[cfg(test)]
+mod tests;

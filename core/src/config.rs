@@ -494,3 +494,6 @@ impl Credentials {
         self.trusted_ca.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -478,3 +478,6 @@ pub fn check(bytes: &[u8]) -> Result<(), Fault> {
     while reader.token()?.is_some() {}
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -337,14 +337,24 @@ impl Machine {
     /// does not belong to the effect under way changes nothing.
     pub fn handle(&mut self, event: Event, facts: &NodeInfo, now: Timestamp) -> Option<Effect> {
         match (self.phase, event) {
-            (Phase::Accepting { at, .. }, Event::Persisted(Ok(()))) => self.accepted(at, now),
+            (Phase::Accepting { at, .. }, Event::Persisted(Ok(()))) => {
+                self.begin(at);
+                Some(self.step(Phase::CheckingPaths, Effect::CheckPaths))
+            }
             (Phase::Accepting { before, .. }, Event::Persisted(Err(_))) => {
                 // The record in force is still the one before, and so is everything that is shown.
                 self.config.clear();
                 self.phase = Phase::AtRest(before);
                 None
             }
-            (Phase::CheckingPaths, Event::PathsChecked(found)) => self.paths_checked(&found, facts, now),
+            (Phase::CheckingPaths, Event::PathsChecked(found)) => match self.action {
+                Action::CreateCluster => self.paths_checked(&found, facts, now),
+                // Here, where validation comes by as well, so that both say the same.
+                action @ (Action::JoinCluster | Action::RecoverCluster) => {
+                    let name = action.name();
+                    self.fail(Failure::internal(format_args!("this version of the agent cannot run {name} yet")), now)
+                }
+            },
             (Phase::VerifyingLicense, Event::LicenseVerified(result)) => match result {
                 Ok(terms) => self.licensed(terms, now),
                 Err(violation) => self.unlicensed(violation, now),
@@ -379,18 +389,6 @@ impl Machine {
                 None
             }
             (_, _) => None,
-        }
-    }
-
-    fn accepted(&mut self, at: Timestamp, now: Timestamp) -> Option<Effect> {
-        self.begin(at);
-        match self.action {
-            Action::CreateCluster => Some(self.step(Phase::CheckingPaths, Effect::CheckPaths)),
-            action @ (Action::JoinCluster | Action::RecoverCluster) => {
-                self.phase = Phase::CheckingPaths;
-                let name = action.name();
-                self.fail(Failure::internal(format_args!("this version of the agent cannot run {name} yet")), now)
-            }
         }
     }
 
@@ -657,3 +655,6 @@ fn effective<'a>(role: PathRole, configured: &'a Paths, defaults: &'a Paths) -> 
         (_, _) => role.of(defaults),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,6 +127,8 @@ impl fmt::Display for Quoted<'_> {
 
 /// What is written when the list is full; its room is kept free.
 const MORE: &str = r#",{"pointer":"","message":"there are more problems than fit into this list"}"#;
+/// What stands around its message.
+const MORE_FRAME: (&str, &str) = (r#"{"pointer":"","message":""#, r#""}"#);
 
 /// The problems found so far, written as JSON objects separated by commas.
 #[derive(Debug, Default)]
@@ -170,6 +172,9 @@ impl Problems {
             let more = if first { MORE.get(1..).unwrap_or_default() } else { MORE };
             // Every other write leaves this room.
             let _ = self.json.push_str(more);
+            if first {
+                self.first = (MORE_FRAME.0.len(), more.len().saturating_sub(MORE_FRAME.1.len()));
+            }
             self.full = true;
         }
     }

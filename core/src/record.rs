@@ -170,8 +170,9 @@ pub(crate) fn deserialize_hex<'de, D: Deserializer<'de>, const N: usize>(deseria
                 return Err(bad());
             }
             for (byte, pair) in bytes.iter_mut().zip(pairs) {
-                let text = core::str::from_utf8(pair).map_err(|_| bad())?;
-                *byte = u8::from_str_radix(text, 16).map_err(|_| bad())?;
+                let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
+                let value = high.zip(low).map(|(high, low)| high << 4 | low);
+                *byte = value.and_then(|value| u8::try_from(value).ok()).ok_or_else(bad)?;
             }
             Ok(bytes)
         }
@@ -248,3 +249,6 @@ pub(crate) struct NodeRecordView<'a> {
     pub(crate) membership: Option<Membership>,
     pub(crate) paths: &'a Paths,
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,3 +130,6 @@ fn write_addresses(name: &str, facts: &NodeInfo, writer: &mut Writer<'_>) {
     }
     writer.close(']');
 }
+
+#[cfg(test)]
+mod tests;

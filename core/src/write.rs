@@ -191,3 +191,6 @@ impl fmt::Write for Escaped<'_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,13 +14,18 @@ use crate::problems::{Name, Place, Problems, Quoted};
 /// Objects of the table inside each other: the body, `node`, `identity`.
 const FRAMES_MAX: usize = 3;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Frame {
     object: Object,
     /// Which element of its array this object is.
     element: Option<usize>,
-    /// Where this object's unknown members begin in the walk's list.
-    unknown: usize,
+}
+
+/// A member that the table does not know, and the object that it stands in.
+#[derive(Clone, Copy)]
+struct Unknown<'a> {
+    parent: Frame,
+    name: Text<'a>,
 }
 
 /// Which members of each object were given, null or not, and which of them hold a value.
@@ -48,7 +53,7 @@ struct Walk<'a, 'b> {
     problems: &'b mut Problems,
     action: Action,
     frames: Vec<Frame, FRAMES_MAX>,
-    unknown: Vec<Text<'a>, UNKNOWN_MEMBERS_MAX>,
+    unknown: Vec<Unknown<'a>, UNKNOWN_MEMBERS_MAX>,
     seen: Seen,
 }
 
@@ -96,7 +101,7 @@ impl<'a> Walk<'a, '_> {
             *seen = 0;
         }
         // FRAMES_MAX is the table's depth.
-        let _ = self.frames.push(Frame { object, element, unknown: self.unknown.len() });
+        let _ = self.frames.push(Frame { object, element });
     }
 
     fn pop(&mut self, frame: Frame) -> Result<(), Fault> {
@@ -145,10 +150,9 @@ impl<'a> Walk<'a, '_> {
     fn unknown(&mut self, frame: Frame, name: Text<'a>) -> Result<(), Fault> {
         let place =
             Place { path: frame.object.path(), element: frame.element, name: Some(Name::Foreign(name)), index: None };
-        let siblings = self.unknown.get(frame.unknown..).unwrap_or_default();
-        if siblings.iter().any(|sibling| sibling.same(name)) {
+        if self.unknown.iter().any(|other| other.parent == frame && other.name.same(name)) {
             self.problems.add(place, "is given twice");
-        } else if self.unknown.push(name).is_err() {
+        } else if self.unknown.push(Unknown { parent: frame, name }).is_err() {
             self.problems.add(place, format_args!("is one unknown member too many (at most {UNKNOWN_MEMBERS_MAX})"));
         } else {
             self.warn(place, WarningReason::Unknown);

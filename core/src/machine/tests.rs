@@ -1,0 +1,742 @@
+use std::boxed::Box;
+use std::string::{String as StdString, ToString as _};
+use std::vec::Vec as StdVec;
+use std::{format, vec};
+
+use serde_json::{Value, json};
+
+use super::Effect::{Adopt, CheckPaths, Found, Persist, VerifyLicense};
+use super::*;
+use crate::cluster::{HashCost, PasswordHash};
+use crate::limits::NODE_RECORD_BYTES_MAX;
+use crate::node::Address;
+use crate::status;
+use crate::write::Writer;
+
+const CREATE: &str = r#"{"cluster":{"name":"c"},"credentials":{"username":"u","password":"p"}}"#;
+const LICENSED: &str = r#"{"cluster":{"name":"c"},"credentials":{"username":"u","password":"p"},"license":"l"}"#;
+const JOIN: &str = r#"{"credentials":{"username":"u","password":"p"}}"#;
+const RECOVER: &str = r#"{"recovery_filename":"f"}"#;
+const BAD: &str = r#"{"cluster":{"name":"-"}}"#;
+const NODE: Id = Id([7; 16]);
+const FAILED_STATES: [State; 2] = [State::Idle, State::Error];
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn defaults() -> Paths {
+    Paths {
+        persistent: "/d/p".try_into().unwrap(),
+        ephemeral: "/d/e".try_into().unwrap(),
+        bigstore: "/d/b".try_into().unwrap(),
+        ccs: String::new(),
+    }
+}
+
+fn facts() -> NodeInfo {
+    let mut facts = NodeInfo::default();
+    let address = Address { address: "10.0.0.1".parse().unwrap(), interface: "eth0".try_into().unwrap() };
+    facts.addresses.push(address).unwrap();
+    facts
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it stands among paths that are not asked for")]
+fn file(inode: u64) -> Option<Result<FileId, PathTrouble>> {
+    Some(Ok(FileId { device: 1, inode }))
+}
+
+fn good_paths() -> PathsFound {
+    PathsFound { found: [file(1), file(2), None, None] }
+}
+
+fn trouble() -> Trouble {
+    "no space left on device".try_into().unwrap()
+}
+
+fn membership() -> Membership {
+    Membership { cluster_id: Id([9; 16]), epoch: 1, uid: 1 }
+}
+
+fn new() -> Box<Machine> {
+    Box::new(Machine::new(NODE, defaults()))
+}
+
+/// What a status shows and a record keeps, and the version that says whether to look again.
+fn snapshot(machine: &mut Machine) -> (State, u64, StdString, Value) {
+    (machine.state(), machine.version(), status_of(machine), record_of(machine))
+}
+
+fn status_of(machine: &Machine) -> StdString {
+    let mut buffer = vec![0; 16_384];
+    let mut writer = Writer::new(&mut buffer);
+    status::write_bootstrap_status(machine, &mut writer);
+    let length = writer.finish().unwrap();
+    StdString::from_utf8(buffer[..length].to_vec()).unwrap()
+}
+
+/// The record's JSON, without the number that grows with every encoding.
+fn record_of(machine: &mut Machine) -> Value {
+    let record = encoded(machine);
+    let text = std::str::from_utf8(&record).unwrap();
+    let mut value: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+    value.as_object_mut().unwrap().remove("revision").unwrap();
+    value
+}
+
+fn encoded(machine: &mut Machine) -> StdVec<u8> {
+    let mut buffer = vec![0; NODE_RECORD_BYTES_MAX];
+    let length = machine.encode(&mut buffer).unwrap();
+    buffer.truncate(length);
+    buffer
+}
+
+fn restored(bytes: &[u8], now: Timestamp) -> Box<Machine> {
+    let mut scratch = vec![0; crate::limits::RECORD_STRING_BYTES_MAX];
+    let record = record::decode::<NodeRecord>(Kind::Node, bytes, &mut scratch).unwrap();
+    Box::new(Machine::restore(record, defaults(), now))
+}
+
+fn code(machine: &Machine) -> Option<&'static str> {
+    machine.failure().map(|failure| failure.cause.code())
+}
+
+/// The event of an effect that went well.
+fn success(effect: Effect) -> Event {
+    match effect {
+        Effect::Persist => Event::Persisted(Ok(())),
+        Effect::CheckPaths => Event::PathsChecked(good_paths()),
+        Effect::VerifyLicense => Event::LicenseVerified(Ok(Terms::trial(at(0)))),
+        Effect::Found => Event::Founded(Ok(membership())),
+        Effect::Adopt => Event::Adopted(Ok(())),
+        Effect::Discard => Event::Discarded,
+    }
+}
+
+/// The event of an effect that did not.
+fn failure(effect: Effect) -> Event {
+    match effect {
+        Effect::Persist => Event::Persisted(Err(trouble())),
+        Effect::CheckPaths => Event::PathsChecked(PathsFound { found: [Some(Err(PathTrouble::Missing)); 4] }),
+        Effect::VerifyLicense => Event::LicenseVerified(Err(Violation::BadSignature)),
+        Effect::Found => Event::Founded(Err(trouble())),
+        Effect::Adopt => Event::Adopted(Err(trouble())),
+        Effect::Discard => Event::Discarded,
+    }
+}
+
+const EFFECTS: [Effect; 6] =
+    [Effect::Persist, Effect::CheckPaths, Effect::VerifyLicense, Effect::Found, Effect::Adopt, Effect::Discard];
+
+/// A machine with an attempt whose effects so far went as told; the effect under way comes with it.
+fn driven(mut machine: Box<Machine>, went: &[bool]) -> (Box<Machine>, Option<Effect>) {
+    let facts = facts();
+    let mut effect = Some(machine.start(Action::CreateCluster, LICENSED.as_bytes(), at(100)).unwrap());
+    for good in went {
+        let under_way = effect.unwrap();
+        let event = if *good { success(under_way) } else { failure(under_way) };
+        effect = machine.handle(event, &facts, at(200));
+    }
+    (machine, effect)
+}
+
+fn refused() -> Box<Machine> {
+    let mut machine = new();
+    assert_eq!(machine.start(Action::CreateCluster, BAD.as_bytes(), at(50)), Err(Refusal::Config));
+    machine
+}
+
+fn expelled() -> Box<Machine> {
+    let mut machine = driven(new(), &[true; 6]).0;
+    machine.phase = Phase::AtRest(Rest::Expelled);
+    machine
+}
+
+const T: bool = true;
+const F: bool = false;
+
+/// How to get to a phase: a machine at rest, how the effects of an attempt went, whether another one is under way
+/// then, and the state that is shown.
+type Way = (fn() -> Box<Machine>, Option<&'static [bool]>, bool, State);
+
+fn completed() -> Box<Machine> {
+    driven(new(), &[T; 6]).0
+}
+
+/// Every phase.
+const PHASES: [Way; 18] = [
+    (new, None, false, State::Idle),
+    (refused, None, false, State::Error),
+    (expelled, None, false, State::Error),
+    (completed, None, false, State::Completed),
+    (new, Some(&[F]), false, State::Idle),
+    (new, Some(&[]), true, State::Idle),
+    (refused, Some(&[]), true, State::Error),
+    (expelled, Some(&[]), true, State::Error),
+    (new, Some(&[T]), true, State::Initiated),
+    (new, Some(&[T, T]), true, State::Initiated),
+    (new, Some(&[T, T, T]), true, State::CreatingCluster),
+    (new, Some(&[T, T, T, T]), true, State::CreatingCluster),
+    (new, Some(&[T, T, T, T, T]), true, State::CreatingCluster),
+    // Failing before the work, in it, and after the cluster's record was written; then taking that back.
+    (new, Some(&[T, F]), true, State::Initiated),
+    (new, Some(&[T, T, T, F]), true, State::CreatingCluster),
+    (new, Some(&[T, T, T, T, F]), true, State::CreatingCluster),
+    (new, Some(&[T, T, T, T, T, F]), true, State::CreatingCluster),
+    (new, Some(&[T, T, T, T, F, T]), true, State::CreatingCluster),
+];
+
+fn reached((at_rest, went, under_way, state): Way) -> (Box<Machine>, Option<Effect>) {
+    let (machine, effect) = match went {
+        Some(went) => driven(at_rest(), went),
+        None => (at_rest(), None),
+    };
+    assert_eq!((effect.is_some(), machine.state()), (under_way, state));
+    (machine, effect)
+}
+
+/// The arrows of the public state. A refused configuration may also go from idle to error at once.
+fn is_arrow(from: State, to: State) -> bool {
+    from == to
+        || matches!(
+            (from, to),
+            (State::Idle | State::Error, State::Initiated)
+                | (State::Initiated, State::CreatingCluster | State::Error)
+                | (State::CreatingCluster, State::Completed | State::Error)
+        )
+}
+
+#[test]
+fn an_event_that_does_not_belong_changes_nothing() {
+    let events = EFFECTS.into_iter().flat_map(|kind| [(kind, true), (kind, false)]);
+    let cases = PHASES.into_iter().flat_map(|way| events.clone().map(move |event| (way, event)));
+    for (way, (kind, good)) in cases.step_by(if cfg!(miri) { 13 } else { 1 }) {
+        let (mut machine, effect) = reached(way);
+        let before = snapshot(&mut machine);
+        let phase = machine.phase;
+        let event = if good { success(kind) } else { failure(kind) };
+        let case = format!("{phase:?} {event:?}");
+        let next = machine.handle(event, &facts(), at(300));
+        if effect == Some(kind) {
+            assert_ne!(machine.phase, phase, "{case}");
+            assert!(is_arrow(before.0, machine.state()), "{case} {:?}", machine.state());
+            assert_eq!(next.is_none(), matches!(machine.phase, Phase::AtRest(_)), "{case}");
+        } else {
+            assert_eq!((next, machine.phase), (None, phase), "{case}");
+            assert_eq!(snapshot(&mut machine), before, "{case}");
+        }
+    }
+}
+
+#[test]
+fn an_attempt_starts_only_where_none_runs_and_no_cluster_is() {
+    let bodies = [(Action::CreateCluster, CREATE), (Action::JoinCluster, JOIN), (Action::CreateCluster, BAD)];
+    let cases = PHASES.into_iter().flat_map(|way| bodies.map(|body| (way, body)));
+    for (way, (action, body)) in cases.step_by(if cfg!(miri) { 5 } else { 1 }) {
+        let (mut machine, effect) = reached(way);
+        let before = snapshot(&mut machine);
+        let phase = machine.phase;
+        let free = match (effect, before.0) {
+            (Some(_), _) => Err(Refusal::InProgress),
+            (None, State::Completed) => Err(Refusal::Member),
+            (None, _) => Ok(()),
+        };
+        assert_eq!(machine.check_free(), free, "{phase:?}");
+        let expected = free.and(if body == BAD { Err(Refusal::Config) } else { Ok(Effect::Persist) });
+        assert_eq!(machine.start(action, body.as_bytes(), at(300)), expected, "{phase:?}");
+        match expected {
+            Err(Refusal::Config) => {
+                assert_eq!((machine.state(), code(&machine)), (State::Error, Some("config_error")));
+                assert_ne!(machine.version(), before.1);
+                let expelled = phase == Phase::AtRest(Rest::Expelled);
+                assert_eq!(machine.is_expelled(), expelled, "a bad body opens no door");
+            }
+            // Until the attempt is durable nobody hears of it.
+            Ok(_) => assert_eq!((machine.state(), status_of(&machine)), (before.0, before.2)),
+            Err(Refusal::InProgress | Refusal::Member) => assert_eq!(snapshot(&mut machine), before, "{phase:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_effects_come_in_their_order() {
+    let mut machine = new();
+    let facts = facts();
+    let mut next = Some(machine.start(Action::CreateCluster, LICENSED.as_bytes(), at(100)).unwrap());
+    let mut seen = vec![];
+    while let Some(effect) = next {
+        seen.push(effect);
+        next = machine.handle(success(effect), &facts, at(200));
+    }
+    assert_eq!(seen, [Persist, CheckPaths, VerifyLicense, Found, Adopt, Persist]);
+    assert_eq!((machine.state(), machine.membership()), (State::Completed, Some(membership())));
+    assert_eq!((machine.start_time(), machine.end_time()), (Some(at(100)), Some(at(200))));
+    assert!(machine.is_member() && machine.config().credentials.password.is_empty());
+}
+
+#[test]
+fn a_cluster_record_that_was_written_is_taken_back_and_no_other() {
+    for (went, discards) in [
+        (&[T, F][..], false),
+        (&[T, T, F], false),
+        (&[T, T, T, F], false),
+        (&[T, T, T, T, F], true),
+        (&[T, T, T, T, T, F], true),
+    ] {
+        for saved in [T, F] {
+            let (mut machine, effect) = driven(new(), went);
+            assert_eq!(effect, Some(Effect::Persist));
+            let persisted = if saved { success(Effect::Persist) } else { failure(Effect::Persist) };
+            let next = machine.handle(persisted, &facts(), at(300));
+            assert_eq!(next, discards.then_some(Effect::Discard), "{went:?}");
+            if discards {
+                assert_eq!(machine.handle(Event::Discarded, &facts(), at(300)), None);
+            }
+            assert_eq!((machine.state(), machine.membership()), (State::Error, None));
+            assert!(machine.config().credentials.password.is_empty(), "secrets go with the attempt");
+        }
+    }
+}
+
+/// What a run of requests can do to a node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Operation {
+    Create,
+    BadCreate,
+    Join,
+    Recover,
+    Restart,
+    Step,
+    Succeed,
+    Fail,
+}
+
+const OPERATIONS: [Operation; 8] = [
+    Operation::Create,
+    Operation::BadCreate,
+    Operation::Join,
+    Operation::Recover,
+    Operation::Restart,
+    Operation::Step,
+    Operation::Succeed,
+    Operation::Fail,
+];
+
+/// A node: the machine, its disk and a clock that jumps.
+struct Node {
+    machine: Box<Machine>,
+    effect: Option<Effect>,
+    disk: StdVec<u8>,
+    /// The state that a restart must find.
+    durable: State,
+    ticks: u64,
+    facts: NodeInfo,
+}
+
+impl Node {
+    fn new() -> Self {
+        let mut machine = new();
+        let disk = encoded(&mut machine);
+        let facts = facts();
+        Self { machine, effect: None, disk, durable: State::Idle, ticks: 0, facts }
+    }
+
+    /// Forth and back, by more than an attempt takes.
+    fn clock(&mut self) -> Timestamp {
+        self.ticks += 1;
+        at([1_000, 0, 5_000, 10][usize::try_from(self.ticks % 4).unwrap()])
+    }
+
+    fn start(&mut self, action: Action, body: &str) {
+        let now = self.clock();
+        let before = self.machine.state();
+        let result = self.machine.start(action, body.as_bytes(), now);
+        if self.effect.is_some() {
+            assert_eq!(result, Err(Refusal::InProgress));
+        } else if before == State::Completed {
+            assert_eq!(result, Err(Refusal::Member));
+        } else if body == BAD {
+            assert_eq!((result, self.machine.state()), (Err(Refusal::Config), State::Error));
+            return self.invariants(State::Error);
+        } else {
+            assert_eq!(result, Ok(Effect::Persist));
+            self.effect = result.ok();
+        }
+        assert_eq!(self.machine.state(), before);
+        self.invariants(before);
+    }
+
+    fn handle(&mut self, good: bool) {
+        let Some(effect) = self.effect else { return };
+        let now = self.clock();
+        let before = self.machine.state();
+        if effect == Effect::Persist && good {
+            let before_it = restored(&self.disk, at(0)).revision;
+            self.disk = encoded(&mut self.machine);
+            assert!(self.machine.revision > before_it, "a record is newer than the one before");
+            let completes = before.is_running() && self.machine.failure.is_none();
+            self.durable = if completes { State::Completed } else { State::Error };
+        }
+        let event = if good { success(effect) } else { failure(effect) };
+        self.effect = self.machine.handle(event, &self.facts, now);
+        assert!(is_arrow(before, self.machine.state()), "{before:?} -> {:?}", self.machine.state());
+        self.invariants(before);
+    }
+
+    fn restart(&mut self) {
+        let now = self.clock();
+        let cut = StdString::from_utf8_lossy(&self.disk).contains(r#""standing":"attempt""#);
+        self.machine = restored(&self.disk, now);
+        self.effect = None;
+        assert_eq!(self.machine.state(), self.durable);
+        if cut {
+            assert_eq!(code(&self.machine), Some("internal_error"));
+            assert!(self.machine.failure().unwrap().message.contains("restarted"));
+            assert!(self.machine.end_time().is_some());
+        }
+        self.invariants(self.durable);
+    }
+
+    fn invariants(&mut self, before: State) {
+        let machine = &mut self.machine;
+        let state = machine.state();
+        assert_eq!(machine.is_member(), state == State::Completed);
+        assert_eq!(machine.membership().is_some(), state == State::Completed);
+        assert_eq!(machine.failure().is_some(), state == State::Error);
+        assert!(!state.is_running() || self.effect.is_some());
+        assert!(before == State::Idle || state != State::Idle, "never back to idle");
+        assert!(before != State::Completed || state == State::Completed, "completed stays");
+        if let (Some(start), Some(end)) = (machine.start_time(), machine.end_time()) {
+            assert!(start <= end);
+        }
+        if self.effect.is_none() {
+            assert!(machine.config().credentials.password.is_empty());
+        }
+        let record: Value = record_of(machine);
+        assert_eq!(record["node_id"], "07".repeat(16));
+    }
+
+    fn run(&mut self, operation: Operation) {
+        match operation {
+            Operation::Create => self.start(Action::CreateCluster, CREATE),
+            Operation::BadCreate => self.start(Action::CreateCluster, BAD),
+            Operation::Join => self.start(Action::JoinCluster, JOIN),
+            Operation::Recover => self.start(Action::RecoverCluster, RECOVER),
+            Operation::Restart => self.restart(),
+            Operation::Step => self.handle(true),
+            Operation::Succeed => {
+                while self.effect.is_some() {
+                    self.handle(true);
+                }
+                let created = self.machine.action() == Action::CreateCluster;
+                let failed = self.machine.failure.is_some();
+                assert!(created || !matches!(self.machine.state(), State::Completed));
+                assert!(failed || FAILED_STATES.contains(&self.machine.state()) || self.machine.is_member());
+            }
+            Operation::Fail => {
+                let running = self.effect.is_some();
+                self.handle(false);
+                while self.effect.is_some() {
+                    self.handle(true);
+                }
+                assert!(!running || !self.machine.is_member());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_sequence_of_five_requests_keeps_the_promises() {
+    let length = if cfg!(miri) { 1 } else { 5 };
+    let count = OPERATIONS.len().pow(length);
+    let mut completed = 0;
+    for number in 0..count {
+        let mut node = Node::new();
+        let mut rest = number;
+        for _ in 0..length {
+            node.run(OPERATIONS[rest % OPERATIONS.len()]);
+            rest /= OPERATIONS.len();
+        }
+        completed += usize::from(node.machine.is_member());
+    }
+    assert!(completed > 0 || cfg!(miri));
+}
+
+#[test]
+fn a_refused_configuration_is_gone_after_a_restart() {
+    let mut node = Node::new();
+    node.run(Operation::BadCreate);
+    assert_eq!(code(&node.machine), Some("config_error"));
+    assert!(!node.machine.problems().is_empty());
+    node.run(Operation::Restart);
+    assert_eq!(node.machine.state(), State::Idle);
+    for operation in [Operation::Create, Operation::Step, Operation::Fail] {
+        node.run(operation);
+    }
+    assert_eq!(code(&node.machine), Some("path_error"));
+    node.run(Operation::BadCreate);
+    assert_eq!((code(&node.machine), node.machine.start_time()), (Some("config_error"), None));
+    node.run(Operation::Restart);
+    assert_eq!(code(&node.machine), Some("path_error"), "the durable failure is back");
+}
+
+#[test]
+fn a_failure_survives_a_restart_with_all_it_said() {
+    let (mut machine, _) = driven(new(), &[T, F]);
+    let record = encoded(&mut machine);
+    assert_eq!(machine.handle(success(Effect::Persist), &facts(), at(300)), None);
+    let again = restored(&record, at(9_000));
+    assert_eq!(status_of(&again), status_of(&machine));
+    assert!(status_of(&again).contains(r#""problems":[{"pointer":"/node/paths/persistent_path""#));
+}
+
+#[test]
+fn an_attempt_that_cannot_be_made_durable_was_never_there() {
+    for machine in [new(), refused()] {
+        let before = (machine.state(), status_of(&machine));
+        let (mut machine, effect) = driven(machine, &[F]);
+        assert_eq!((effect, machine.state(), status_of(&machine)), (None, before.0, before.1));
+        assert!(machine.start(Action::CreateCluster, CREATE.as_bytes(), at(400)).is_ok());
+    }
+}
+
+#[test]
+fn no_attempt_ends_before_it_started() {
+    let mut machine = new();
+    let facts = facts();
+    let mut next = Some(machine.start(Action::CreateCluster, CREATE.as_bytes(), at(5_000)).unwrap());
+    while let Some(effect) = next {
+        next = machine.handle(success(effect), &facts, at(10));
+    }
+    assert_eq!((machine.start_time(), machine.end_time()), (Some(at(5_000)), Some(at(5_000))));
+    let mut machine = new();
+    machine.start(Action::CreateCluster, CREATE.as_bytes(), at(5_000)).unwrap();
+    let again = restored(&encoded(&mut machine), at(10));
+    assert_eq!((again.start_time(), again.end_time()), (Some(at(5_000)), Some(at(5_000))));
+}
+
+#[test]
+fn what_runs_elsewhere_ends_in_internal_error_and_says_so() {
+    for (action, body) in [(Action::JoinCluster, JOIN), (Action::RecoverCluster, RECOVER)] {
+        let mut machine = new();
+        let mut next = Some(machine.start(action, body.as_bytes(), at(1)).unwrap());
+        while let Some(effect) = next {
+            assert!(!matches!(effect, Effect::Found | Effect::Adopt), "nothing is changed");
+            next = machine.handle(success(effect), &facts(), at(2));
+        }
+        assert_eq!(code(&machine), Some("internal_error"));
+        assert!(machine.failure().unwrap().message.contains(action.name()));
+    }
+}
+
+/// A create body with more members of `node` and at the top.
+fn body(node: &Value, more: &Value) -> StdString {
+    let mut body: Value = serde_json::from_str(CREATE).unwrap();
+    body["node"] = node.clone();
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body.to_string()
+}
+
+/// Runs a create, or its validation, whose effects go as told, to its end: the status it ends in.
+fn end(machine: &mut Machine, body: &str, found: PathsFound, license: &Result<Terms, Violation>) -> Value {
+    let validates = machine.mode == Mode::Validate;
+    let mut next = Some(machine.start(Action::CreateCluster, body.as_bytes(), at(1_000)).unwrap());
+    while let Some(effect) = next {
+        if validates {
+            assert!(matches!(effect, Effect::CheckPaths | Effect::VerifyLicense), "{effect:?} changes something");
+        }
+        let event = match effect {
+            Effect::CheckPaths => Event::PathsChecked(found),
+            Effect::VerifyLicense => Event::LicenseVerified(license.clone()),
+            Effect::Persist | Effect::Found | Effect::Adopt | Effect::Discard => success(effect),
+        };
+        next = machine.handle(event, &facts(), at(1_000));
+    }
+    serde_json::from_str(&status_of(machine)).unwrap()
+}
+
+fn ends(body: &str, found: PathsFound, license: &Result<Terms, Violation>) -> Value {
+    let acted = end(&mut new(), body, found, license);
+    let validated = end(&mut new().validator(), body, found, license);
+    // A validation that finds nothing wrong leaves nothing behind.
+    if acted["state"] == "completed" {
+        assert_eq!(validated["state"], "idle");
+    } else {
+        assert_eq!(validated, acted, "validation and action must agree");
+    }
+    acted
+}
+
+fn pointers(status: &Value) -> StdVec<&str> {
+    let problems = status["error_details"]["problems"].as_array();
+    problems.into_iter().flatten().map(|problem| problem["pointer"].as_str().unwrap()).collect()
+}
+
+const ALL_PATHS: &str =
+    r#"{"persistent_path":"/p","ephemeral_path":"/e","bigstore_path":"/b","ccs_persistent_path":"/c"}"#;
+
+fn all_paths() -> Value {
+    json!({"paths": serde_json::from_str::<Value>(ALL_PATHS).unwrap()})
+}
+
+#[test]
+fn every_wrong_path_is_named() {
+    let troubles = [
+        PathTrouble::Missing,
+        PathTrouble::NotADirectory,
+        PathTrouble::NotWritable,
+        PathTrouble::ForeignRecord,
+        PathTrouble::Unreadable,
+    ];
+    for trouble in troubles {
+        let found = PathsFound { found: [Some(Err(trouble)); 4] };
+        let status = ends(&body(&all_paths(), &json!({})), found, &Ok(Terms::trial(at(0))));
+        assert_eq!(status["error_code"], "path_error");
+        let expected = ["persistent_path", "ephemeral_path", "bigstore_path", "ccs_persistent_path"];
+        assert_eq!(pointers(&status), expected.map(|name| format!("/node/paths/{name}")));
+        let message = format!("node.paths.persistent_path \"/p\" {trouble}");
+        assert_eq!(status["error_details"]["message"], message);
+    }
+    // The agent's own path is named like a configured one.
+    let found = PathsFound { found: [file(1), Some(Err(PathTrouble::Missing)), None, None] };
+    let status = ends(CREATE, found, &Ok(Terms::trial(at(0))));
+    assert_eq!(status["error_details"]["message"], "node.paths.ephemeral_path \"/d/e\" does not exist");
+}
+
+#[test]
+fn paths_must_be_different_directories_but_the_records_own_may_be_any() {
+    let terms = Ok(Terms::trial(at(0)));
+    for (files, twins) in [
+        ([1, 2, 3, 4], &[][..]),
+        ([1, 1, 3, 4], &["/node/paths/ephemeral_path"]),
+        ([1, 2, 1, 4], &["/node/paths/bigstore_path"]),
+        ([1, 2, 2, 4], &["/node/paths/bigstore_path"]),
+        ([1, 1, 1, 4], &["/node/paths/ephemeral_path", "/node/paths/bigstore_path"]),
+        ([1, 2, 3, 1], &[]),
+        ([1, 2, 3, 2], &[]),
+        ([1, 2, 3, 3], &[]),
+    ] {
+        let status = ends(&body(&all_paths(), &json!({})), PathsFound { found: files.map(file) }, &terms);
+        assert_eq!(pointers(&status), twins, "{files:?}");
+        assert_eq!(status["state"] == "completed", twins.is_empty());
+    }
+    // The same number on another device is another directory.
+    let elsewhere = Some(Ok(FileId { device: 2, inode: 1 }));
+    let found = PathsFound { found: [file(1), elsewhere, None, None] };
+    assert_eq!(ends(CREATE, found, &terms)["state"], "completed");
+}
+
+#[test]
+fn only_the_paths_that_matter_are_looked_at() {
+    let asked = |node: Value| {
+        let mut machine = new();
+        machine.start(Action::CreateCluster, body(&node, &json!({})).as_bytes(), at(0)).unwrap();
+        machine.paths_to_check().map(|path| path.map(StdString::from))
+    };
+    let some = |path: &str| Some(path.to_string());
+    assert_eq!(asked(json!({})), [some("/d/p"), some("/d/e"), None, None]);
+    assert_eq!(asked(json!({"bigstore_driver": "speedb"})), [some("/d/p"), some("/d/e"), some("/d/b"), None]);
+    let paths = json!({"persistent_path": "/p", "bigstore_path": "/b"});
+    assert_eq!(asked(json!({"paths": paths})), [some("/p"), some("/d/e"), some("/b"), None]);
+    assert_eq!(asked(all_paths()), [some("/p"), some("/e"), some("/b"), some("/c")]);
+    let mut machine = new();
+    machine.start(Action::CreateCluster, body(&json!({"paths": paths}), &json!({})).as_bytes(), at(0)).unwrap();
+    assert_eq!(machine.path(PathRole::Ccs), "/p", "the record goes to the persistent path");
+}
+
+#[test]
+fn the_address_must_be_the_machines_own() {
+    for (address, own) in [
+        ("10.0.0.1", true),
+        ("127.0.0.1", true),
+        ("127.9.9.9", true),
+        ("::1", true),
+        ("10.0.0.2", false),
+        ("::ffff:10.0.0.1", false),
+        ("0.0.0.0", false),
+    ] {
+        let body = body(&json!({"identity": {"addr": address}}), &json!({}));
+        let status = ends(&body, good_paths(), &Ok(Terms::trial(at(0))));
+        assert_eq!(status["state"] == "completed", own, "{address}");
+        if !own {
+            assert_eq!(status["error_code"], "config_error");
+            assert_eq!(pointers(&status), ["/node/identity/addr"]);
+            let message = status["error_details"]["message"].as_str().unwrap();
+            assert!(message.contains(address), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_licence_is_held_against_its_terms() {
+    let trial = || Terms::trial(at(0));
+    let bad = |terms: Terms, flash: bool| {
+        let node = if flash { json!({"bigstore_driver": "rocksdb"}) } else { json!({}) };
+        let status = ends(&body(&node, &json!({"license": "l"})), good_paths(), &Ok(terms));
+        status["error_details"]["violation"].as_str().map(StdString::from)
+    };
+    let some = |name: &str| Some(name.to_string());
+    assert_eq!(bad(trial(), true), None);
+    assert_eq!(bad(Terms { features: heapless::Vec::new(), ..trial() }, true), some("feature_missing"));
+    assert_eq!(bad(Terms { features: heapless::Vec::new(), ..trial() }, false), None);
+    assert_eq!(bad(Terms { cluster_name: "d".try_into().unwrap(), ..trial() }, false), some("cluster_name_mismatch"));
+    assert_eq!(bad(Terms { cluster_name: "C".try_into().unwrap(), ..trial() }, false), None);
+    assert_eq!(bad(Terms { node_limit: Some(0), ..trial() }, false), some("node_limit_exceeded"));
+    assert_eq!(bad(Terms { expiration_date: at(1_000), ..trial() }, false), some("expired"));
+    assert_eq!(bad(Terms { activation_date: at(1_001), ..trial() }, false), some("not_yet_active"));
+    for violation in [Violation::Malformed, Violation::BadSignature] {
+        let status = ends(LICENSED, good_paths(), &Err(violation));
+        assert_eq!(status["error_code"], "invalid_license");
+        assert_eq!(status["error_details"]["violation"], violation.name());
+        assert_eq!(status["error_details"]["message"], violation.message());
+    }
+}
+
+#[test]
+fn paths_come_before_the_address_and_the_address_before_the_licence() {
+    let missing = PathsFound { found: [Some(Err(PathTrouble::Missing)), file(2), None, None] };
+    let body = body(&json!({"identity": {"addr": "9.9.9.9"}}), &json!({"license": "l"}));
+    let bad = Err(Violation::BadSignature);
+    assert_eq!(ends(&body, missing, &bad)["error_code"], "path_error");
+    assert_eq!(ends(&body, good_paths(), &bad)["error_code"], "config_error");
+    assert_eq!(ends(LICENSED, good_paths(), &bad)["error_code"], "invalid_license");
+}
+
+#[test]
+fn a_validation_of_any_action_ends_like_the_action_and_changes_nothing() {
+    for (action, body) in [(Action::CreateCluster, BAD), (Action::JoinCluster, JOIN), (Action::RecoverCluster, RECOVER)]
+    {
+        let mut verdicts = vec![];
+        let node = new();
+        for mut machine in [new(), Box::new(node.validator())] {
+            let mut next = machine.start(action, body.as_bytes(), at(1)).ok();
+            while let Some(effect) = next {
+                next = machine.handle(success(effect), &facts(), at(1));
+            }
+            verdicts.push(status_of(&machine));
+        }
+        assert_eq!(verdicts[0], verdicts[1]);
+    }
+    // One validator serves again and again.
+    let mut validator = new().validator();
+    for _ in 0..2 {
+        assert_eq!(end(&mut validator, CREATE, good_paths(), &Err(Violation::Expired))["state"], "idle");
+        assert_eq!(end(&mut validator, LICENSED, good_paths(), &Err(Violation::Expired))["state"], "error");
+        assert_eq!(validator.start(Action::CreateCluster, BAD.as_bytes(), at(0)), Err(Refusal::Config));
+        assert!(validator.config().credentials.password.is_empty());
+    }
+}
+
+#[test]
+fn the_cluster_is_founded_from_the_configuration() {
+    let (machine, effect) = driven(new(), &[T, T, T]);
+    assert_eq!(effect, Some(Effect::Found));
+    let password = PasswordHash { cost: HashCost::Standard, salt: [1; 16], hash: [2; 32] };
+    let seed = Seed { cluster_id: Id([3; 16]), epoch_tag: Id([4; 16]), password };
+    let cluster = machine.found(seed, &facts(), at(500));
+    assert_eq!((cluster.name.as_str(), cluster.username.as_str(), cluster.license.as_str()), ("c", "u", "l"));
+    assert_eq!(cluster.terms, Terms::trial(at(0)));
+    assert_eq!(cluster.membership(NODE), Some(Membership { cluster_id: Id([3; 16]), epoch: 1, uid: 1 }));
+}

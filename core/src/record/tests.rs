@@ -1,0 +1,383 @@
+use std::boxed::Box;
+use std::string::ToString as _;
+use std::vec;
+use std::vec::Vec as StdVec;
+
+use heapless::Vec;
+
+use super::*;
+use crate::cluster::{Cluster, HashCost, Member, PasswordHash};
+use crate::config::{BigstoreDriver, DnsSuffix, Limits, Placement, Policy, Ports, ProxyPolicy};
+use crate::failure::{Cause, FailedNode, Mismatch, NodeTried, TriedReason, Violation};
+use crate::license::Terms;
+use crate::limits::*;
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn text<const N: usize>(text: &str) -> String<N> {
+    String::try_from(text).unwrap()
+}
+
+/// As many `fill` as there is room for.
+fn full<const N: usize>(fill: char) -> String<N> {
+    (0..N / fill.len_utf8()).map(|_| fill).collect()
+}
+
+fn list<T: Clone, const N: usize>(item: &T) -> Vec<T, N> {
+    (0..N).map(|_| item.clone()).collect()
+}
+
+fn encoded(kind: Kind, value: &impl Serialize) -> StdVec<u8> {
+    let mut buffer = vec![0; CLUSTER_RECORD_BYTES_MAX];
+    let length = encode(kind, value, &mut buffer).unwrap();
+    buffer.truncate(length);
+    buffer
+}
+
+/// A record is one big value, which unoptimised code keeps on the stack many times while it decodes.
+const DECODING_STACK_BYTES: usize = 16 << 20;
+
+fn on_a_big_stack(test: fn()) {
+    let thread = std::thread::Builder::new().stack_size(DECODING_STACK_BYTES).spawn(test).unwrap();
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn decoded<T: de::DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, Fault> {
+    decode(kind, bytes, &mut vec![0; RECORD_STRING_BYTES_MAX])
+}
+
+fn node_record() -> NodeRecord {
+    NodeRecord {
+        node_id: Id([0xAB; 16]),
+        revision: u64::MAX,
+        standing: Standing::Member,
+        action: Action::JoinCluster,
+        start_time: Some(at(1)),
+        end_time: Some(at(u64::MAX)),
+        failure: Some(Failure::internal("a \"b\" \\ \n \u{1} \u{7f} é 🔑")),
+        problems: text(r#"{"pointer":"/a","message":"b \"c\" \u0001"}"#),
+        first_problem: (27, 40),
+        membership: Some(Membership { cluster_id: Id([0xCD; 16]), epoch: u32::MAX, uid: 7 }),
+        paths: Paths { persistent: text("/p \"q\""), ephemeral: text("/e"), bigstore: text("/é"), ccs: text("/c\n") },
+    }
+}
+
+fn view(record: &NodeRecord) -> NodeRecordView<'_> {
+    NodeRecordView {
+        node_id: record.node_id,
+        revision: record.revision,
+        standing: record.standing,
+        action: record.action,
+        start_time: record.start_time,
+        end_time: record.end_time,
+        failure: record.failure.as_ref(),
+        problems: &record.problems,
+        first_problem: record.first_problem,
+        membership: record.membership,
+        paths: &record.paths,
+    }
+}
+
+fn comes_back(record: &NodeRecord) -> usize {
+    let bytes = encoded(Kind::Node, &view(record));
+    assert!(bytes.len() <= NODE_RECORD_BYTES_MAX, "{} bytes", bytes.len());
+    let again = decoded::<NodeRecord>(Kind::Node, &bytes).unwrap();
+    assert_eq!(std::format!("{again:?}"), std::format!("{record:?}"));
+    bytes.len()
+}
+
+fn member(uid: u32) -> Member {
+    Member {
+        uid,
+        node_id: Id([1; 16]),
+        addr: "10.0.0.1".parse().unwrap(),
+        external_addr: Vec::from_slice(&["::1".parse().unwrap(), "1.2.3.4".parse().unwrap()]).unwrap(),
+        name: text("n \"1\""),
+        rack_id: text("r1"),
+        second_rack_id: String::new(),
+        accept_servers: true,
+        limits: Limits { max_listeners: 1, max_redis_servers: 2 },
+        bigstore_driver: Some(BigstoreDriver::Speedb),
+        bigstore_enabled: true,
+        total_memory: Some(u64::MAX),
+        cores: None,
+        software_version: text("0.1.0-1"),
+    }
+}
+
+fn cluster() -> Box<Cluster> {
+    let suffix = DnsSuffix { name: text("a.b"), slaves: list(&"::1".parse().unwrap()), ..DnsSuffix::default() };
+    let mut cluster = Box::new(Cluster {
+        cluster_id: Id([2; 16]),
+        epoch: 3,
+        epoch_tag: Id([4; 16]),
+        revision: 5,
+        next_uid: 6,
+        founder_uid: 1,
+        name: text("My.Cluster"),
+        created_time: at(1_409_311_189),
+        wait_command: false,
+        use_internal_ipv6: true,
+        policy: Policy {
+            default_non_sharded_proxy_policy: ProxyPolicy::AllNodes,
+            default_shards_placement: Placement::Sparse,
+            ..Policy::default()
+        },
+        dns_suffixes: Vec::new(),
+        ports: Ports::default(),
+        license: text("----- LICENSE START -----\nAA==\n----- LICENSE END -----\n"),
+        terms: Terms { node_limit: Some(3), owner: text("\"é\""), ..Terms::trial(at(0)) },
+        username: text("ü'"),
+        password: PasswordHash { cost: HashCost::Small, salt: [0xA0; 16], hash: [0x0B; 32] },
+        members: Vec::new(),
+    });
+    cluster.dns_suffixes.push(suffix).unwrap();
+    cluster.members.push(member(1)).unwrap();
+    cluster
+}
+
+#[test]
+fn a_nodes_record_comes_back() {
+    let record = node_record();
+    comes_back(&record);
+    let least = NodeRecord {
+        start_time: None,
+        end_time: None,
+        failure: None,
+        problems: String::new(),
+        first_problem: (0, 0),
+        membership: None,
+        paths: Paths::default(),
+        ..record
+    };
+    for standing in [Standing::Idle, Standing::Attempt, Standing::Failed, Standing::Member, Standing::Expelled] {
+        for action in Action::ALL {
+            comes_back(&NodeRecord {
+                standing,
+                action,
+                paths: Paths::default(),
+                problems: String::new(),
+                failure: None,
+                ..least
+            });
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "minutes of plain arithmetic there")]
+fn every_cause_of_a_failure_comes_back() {
+    on_a_big_stack(|| {
+        let rack = || Some(text("r-1"));
+        let mismatch = Mismatch { setting: full('s'), cluster: full('c'), node: full('n') };
+        let violations = [
+            Violation::BadSignature,
+            Violation::Malformed,
+            Violation::Expired,
+            Violation::NotYetActive,
+            Violation::ClusterNameMismatch,
+            Violation::NodeLimitExceeded,
+            Violation::FeatureMissing,
+        ];
+        let reasons = [
+            TriedReason::NotFound,
+            TriedReason::BadAddress,
+            TriedReason::Refused,
+            TriedReason::Unreachable,
+            TriedReason::TimedOut,
+            TriedReason::NotAMember,
+        ];
+        let nodes_tried = reasons.map(|reason| NodeTried { node: full('n'), reason });
+        let mut causes = vec![
+            Cause::ConfigError { required_rack_id: None },
+            Cause::ConfigError { required_rack_id: rack() },
+            Cause::ConnectError { nodes_tried: Vec::new() },
+            Cause::ConnectError { nodes_tried: Vec::from_slice(&nodes_tried).unwrap() },
+            Cause::ConnectError { nodes_tried: list(&nodes_tried[0]) },
+            Cause::AccessDenied {},
+            Cause::RepairRequired {
+                failed_nodes: list(&FailedNode { uid: u32::MAX, rack_id: Some(full('r')) }),
+                replace_candidate: 3,
+            },
+            Cause::RepairRequired {
+                failed_nodes: Vec::from_slice(&[FailedNode { uid: 1, rack_id: None }]).unwrap(),
+                replace_candidate: 1,
+            },
+            Cause::InsufficientNodeMemory { required_memory: u64::MAX },
+            Cause::InsufficientNodeFlash { required_flash: 0 },
+            Cause::TimeNotSync { skew_seconds: i64::MIN },
+            Cause::TimeNotSync { skew_seconds: i64::MAX },
+            Cause::RackIdRequired { current_rack_ids: list(&full('r')) },
+            Cause::SocketDirectoryMismatch { expected: full('\u{1}'), actual: full('"') },
+            Cause::NodeConfigMismatch { mismatches: list(&mismatch) },
+            Cause::PathError {},
+            Cause::InternalError {},
+        ];
+        causes.extend(violations.map(|violation| Cause::InvalidLicense { violation }));
+        for cause in causes {
+            let failure = Failure::new(cause, full::<MESSAGE_BYTES_MAX>('\u{1}'));
+            comes_back(&NodeRecord { failure: Some(failure), ..node_record() });
+        }
+    });
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "minutes of plain arithmetic there")]
+fn the_biggest_nodes_record_fits() {
+    let path = || full('\u{1}');
+    let record = NodeRecord {
+        failure: Some(Failure::new(
+            Cause::SocketDirectoryMismatch { expected: path(), actual: path() },
+            full::<MESSAGE_BYTES_MAX>('\u{1}'),
+        )),
+        // A list of problems is JSON text, so quotes and backslashes are the worst that it can hold.
+        problems: full('"'),
+        first_problem: (PROBLEMS_BYTES_MAX, PROBLEMS_BYTES_MAX),
+        paths: Paths { persistent: path(), ephemeral: path(), bigstore: path(), ccs: path() },
+        ..node_record()
+    };
+    comes_back(&record);
+}
+
+#[test]
+fn a_clusters_record_comes_back() {
+    on_a_big_stack(|| {
+        let cluster = cluster();
+        let bytes = encoded(Kind::Cluster, &*cluster);
+        assert_eq!(decoded::<Cluster>(Kind::Cluster, &bytes).as_ref(), Ok(&*cluster));
+    });
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "minutes of plain arithmetic there")]
+fn the_biggest_clusters_record_fits() {
+    on_a_big_stack(|| {
+        let address = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap();
+        let mut cluster = cluster();
+        cluster.name = full('n');
+        cluster.username = full('\\');
+        cluster.license = full('\n');
+        cluster.dns_suffixes = list(&DnsSuffix { name: full('d'), slaves: list(&address), ..DnsSuffix::default() });
+        cluster.terms.features = list(&full('f'));
+        cluster.terms.owner = full('o');
+        cluster.members = list(&Member {
+            addr: address,
+            external_addr: list(&address),
+            name: full('é'),
+            rack_id: full('r'),
+            second_rack_id: full('s'),
+            software_version: full('1'),
+            ..member(u32::MAX)
+        });
+        let bytes = encoded(Kind::Cluster, &*cluster);
+        assert!(bytes.len() <= CLUSTER_RECORD_BYTES_MAX, "{} bytes", bytes.len());
+        assert_eq!(decoded::<Cluster>(Kind::Cluster, &bytes).as_ref(), Ok(&*cluster));
+    });
+}
+
+#[test]
+fn a_record_that_does_not_fit_is_an_error() {
+    let record = node_record();
+    let length = encoded(Kind::Node, &view(&record)).len();
+    assert_eq!(encode(Kind::Node, &view(&record), &mut vec![0; length]), Ok(length));
+    for room in (0..length).rev().step_by(if cfg!(miri) { 97 } else { 1 }) {
+        assert_eq!(encode(Kind::Node, &view(&record), &mut vec![0; room]), Err(TooLong), "{room}");
+    }
+}
+
+#[test]
+fn every_flipped_bit_every_cut_and_every_addition_is_noticed() {
+    on_a_big_stack(|| {
+        let step = if cfg!(miri) { 199 } else { 1 };
+        let refused = |kind: Kind, bytes: &[u8]| match kind {
+            Kind::Node => decoded::<NodeRecord>(kind, bytes).is_err(),
+            Kind::Cluster => decoded::<Cluster>(kind, bytes).is_err(),
+        };
+        for (kind, bytes) in [
+            (Kind::Node, encoded(Kind::Node, &view(&node_record()))),
+            (Kind::Cluster, encoded(Kind::Cluster, &*cluster())),
+        ] {
+            assert!(!refused(kind, &bytes));
+            for bit in (0..bytes.len() * 8).step_by(step) {
+                let mut damaged = bytes.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                assert!(refused(kind, &damaged), "bit {bit}");
+            }
+            for length in (0..bytes.len()).step_by(step) {
+                assert!(refused(kind, &bytes[..length]), "{length} bytes");
+            }
+            for byte in [0, b'\n', b' ', b'x', 0xFF] {
+                let longer: StdVec<u8> = bytes.iter().copied().chain([byte]).collect();
+                assert!(refused(kind, &longer));
+            }
+            let twice: StdVec<u8> = bytes.iter().chain(&bytes).copied().collect();
+            assert!(refused(kind, &twice));
+            // Old content behind new, as a file that was not cut shows it.
+            let swapped: StdVec<u8> = bytes[..bytes.len() / 2].iter().chain(&[0; 512]).copied().collect();
+            assert!(refused(kind, &swapped));
+        }
+    });
+}
+
+/// A record with any first line and body, and the checksum that belongs to them.
+fn forged(header: &str, body: &str) -> StdVec<u8> {
+    let mut bytes = std::format!("{header}\n{body}").into_bytes();
+    let trailer = trailer(&bytes);
+    bytes.extend_from_slice(&trailer);
+    bytes
+}
+
+fn fault(bytes: &[u8]) -> Fault {
+    decoded::<NodeRecord>(Kind::Node, bytes).unwrap_err()
+}
+
+#[test]
+fn each_fault_has_its_name() {
+    on_a_big_stack(|| {
+        let bytes = encoded(Kind::Node, &view(&node_record()));
+        let body = std::str::from_utf8(&bytes).unwrap().lines().nth(1).unwrap();
+        let header = "bootstrapd node record";
+        assert!(decoded::<NodeRecord>(Kind::Node, &forged(&std::format!("{header} 1"), body)).is_ok());
+        assert_eq!(fault(b""), Fault::Torn);
+        assert_eq!(fault(&bytes[..bytes.len() - 1]), Fault::Torn);
+        assert_eq!(fault(&bytes[..20]), Fault::Torn);
+        assert_eq!(fault(b"something else"), Fault::Foreign);
+        assert_eq!(fault(&[0; 4096]), Fault::Foreign);
+        assert_eq!(fault(&encoded(Kind::Cluster, &*cluster())), Fault::Foreign);
+        assert_eq!(decoded::<Cluster>(Kind::Cluster, &bytes).unwrap_err(), Fault::Foreign);
+        assert_eq!(fault(&forged(&std::format!("{header} 2"), "{}")), Fault::TooNew(2));
+        assert_eq!(fault(&forged(&std::format!("{header} 4294967295"), "")), Fault::TooNew(u32::MAX));
+        for header in ["bootstrapd node record ", "bootstrapd node record x", "bootstrapd node record 4294967296"] {
+            assert_eq!(fault(&forged(header, body)), Fault::Torn, "{header}");
+        }
+        for bad in
+            ["", "{}", "[]", &body[1..], &body.replace("\"revision\"", "\"other\""), &std::format!("{body}{body}")]
+        {
+            assert_eq!(fault(&forged(&std::format!("{header} 1"), bad)), Fault::Torn, "{bad}");
+        }
+        // Deeper than any record is: the decoder must not see it.
+        assert_eq!(fault(&forged(&std::format!("{header} 1"), &"[".repeat(100_000))), Fault::Torn);
+    });
+}
+
+#[test]
+fn an_id_is_32_hexadecimal_digits() {
+    assert_eq!(Id([0x0A; 16]).to_string(), "0a".repeat(16));
+    let good = std::format!("\"{}\"", "0f".repeat(16));
+    assert_eq!(serde_json_core::from_str::<Id>(&good).unwrap().0, Id([15; 16]));
+    for bad in
+        ["", &"0".repeat(31), &"0".repeat(33), &"0".repeat(30), &"g".repeat(32), &"+1".repeat(16), &"é".repeat(16)]
+    {
+        assert!(serde_json_core::from_str::<Id>(&std::format!("\"{bad}\"")).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn damage_is_told_in_words() {
+    assert_eq!(Fault::Torn.to_string(), "is damaged");
+    assert!(Fault::TooNew(9).to_string().contains("version 9"));
+}

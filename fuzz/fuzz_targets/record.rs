@@ -1,0 +1,40 @@
+//! No bytes on disk make the decoder panic, and what decodes is encoded again. The first byte picks the record, and
+//! whether the checksum is made to fit: no fuzzer would guess it.
+
+#![no_main]
+
+use bootstrapd_core::cluster::Cluster;
+use bootstrapd_core::config::Paths;
+use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, RECORD_STRING_BYTES_MAX};
+use bootstrapd_core::machine::Machine;
+use bootstrapd_core::record::{self, Kind, NodeRecord};
+use bootstrapd_core::time::Timestamp;
+use crc::{CRC_64_XZ, Crc};
+use libfuzzer_sys::fuzz_target;
+
+const CHECKSUM: Crc<u64> = Crc::<u64>::new(&CRC_64_XZ);
+
+fuzz_target!(|input: &[u8]| {
+    let Some((first, content)) = input.split_first() else { return };
+    let mut bytes = content.to_vec();
+    if first & 2 != 0 {
+        bytes.extend_from_slice(format!("\n{:016x}\n", CHECKSUM.checksum(content)).as_bytes());
+    }
+    let mut buffer = vec![0; CLUSTER_RECORD_BYTES_MAX];
+    let mut scratch = vec![0; RECORD_STRING_BYTES_MAX];
+    if first & 1 == 0 {
+        if let Ok(record) = record::decode::<NodeRecord>(Kind::Node, &bytes, &mut scratch) {
+            let mut machine = Box::new(Machine::restore(record, Paths::default(), Timestamp::from_seconds(0)));
+            let state = machine.state();
+            // Anything can be shown, and comes back as the same state.
+            let length = machine.encode(&mut buffer).unwrap();
+            let again = record::decode::<NodeRecord>(Kind::Node, &buffer[..length], &mut scratch).unwrap();
+            assert_eq!(again.node_id, machine.node_id());
+            let again = Box::new(Machine::restore(again, Paths::default(), Timestamp::from_seconds(0)));
+            assert_eq!(again.state(), state);
+        }
+    } else if let Ok(cluster) = record::decode::<Cluster>(Kind::Cluster, &bytes, &mut scratch) {
+        let length = record::encode(Kind::Cluster, &cluster, &mut buffer).unwrap();
+        assert_eq!(record::decode::<Cluster>(Kind::Cluster, &buffer[..length], &mut scratch), Ok(cluster));
+    }
+});
