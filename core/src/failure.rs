@@ -294,11 +294,18 @@ impl Failure {
         Self::new(Cause::InternalError {}, message)
     }
 
+    /// Writes the answer to a configuration that was refused; its description begins with `prefix`.
+    pub fn write_refusal(&self, prefix: &str, problems: &Problems, writer: &mut Writer<'_>) {
+        writer.open('{');
+        self.write(problems, writer);
+        writer.name("description").escaped_text(&[prefix, ": ", problems.first_message()]).close('}');
+    }
+
     /// Writes the members `error_code` and `error_details`.
     pub fn write(&self, problems: &Problems, writer: &mut Writer<'_>) {
         writer.name("error_code").text(self.cause.code()).name("error_details").open('{').name("message");
         if self.message.is_empty() {
-            writer.escaped_text(problems.first_message());
+            writer.escaped_text(&[problems.first_message()]);
         } else {
             writer.text(&self.message);
         }

@@ -490,6 +490,8 @@ pub struct Answer<'a> {
     pub media_type: &'static str,
     /// The body.
     pub body: &'a [u8],
+    /// More of it: what moves behind what is kept ready.
+    pub tail: &'a [u8],
     /// `Allow`
     pub allow: &'static str,
     /// `Retry-After`, in seconds.
@@ -524,7 +526,7 @@ impl Answer<'_> {
             put(out, "\r\nCache-Control: no-store");
         }
         put(out, "\r\nContent-Length: ");
-        put_number(out, self.body.len());
+        put_number(out, self.body.len().saturating_add(self.tail.len()));
         if !self.allow.is_empty() {
             put(out, "\r\nAllow: ");
             put(out, self.allow);
@@ -544,6 +546,7 @@ impl Answer<'_> {
         put(out, "\r\n\r\n");
         if !delivery.head_only {
             out.extend_from_slice(self.body);
+            out.extend_from_slice(self.tail);
         }
     }
 }
@@ -588,6 +591,27 @@ const fn status_line(status: u16) -> &'static str {
         503 => "503 Service Unavailable",
         505 => "505 HTTP Version Not Supported",
         _ => "500 Internal Server Error",
+    }
+}
+
+/// The `error_code` of a refused message's answer.
+#[must_use]
+pub const fn error_code(status: u16) -> &'static str {
+    match status {
+        403 => "forbidden_origin",
+        404 => "not_found",
+        405 => "method_not_allowed",
+        406 => "not_acceptable",
+        408 => "request_timeout",
+        411 => "length_required",
+        413 => "body_too_large",
+        414 => "uri_too_long",
+        415 => "unsupported_media_type",
+        417 => "expectation_failed",
+        431 => "head_too_large",
+        501 => "not_implemented",
+        505 => "http_version",
+        _ => "bad_request",
     }
 }
 

@@ -1,1 +1,25 @@
-//! The shell.
+//! The shell of bootstrapd: it reads the world, carries out what the core decided, and decides nothing itself.
+//!
+//! To read in this order: [`server`] is the loop; [`connection`] one connection; [`http`] its framing; [`agent`] the
+//! node's mind; [`perform`] the slow work; [`boot`] what a start finds; [`store`] records on disk; [`node`] facts of
+//! the machine; [`logins`] and [`secret`] credentials. [`options`] and [`serve`] start a node, [`client`] asks one.
+
+#![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod boot;
+#[cfg(feature = "client")]
+pub mod client;
+pub mod connection;
+pub mod exit;
+pub mod http;
+pub mod log;
+pub mod logins;
+pub mod node;
+pub mod options;
+pub mod perform;
+pub mod reset;
+pub mod secret;
+pub mod serve;
+pub mod server;
+pub mod store;

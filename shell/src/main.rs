@@ -1,1 +1,24 @@
-fn main() {}
+//! bootstrapd: a node bootstraps itself. See `bootstrapd --help`.
+
+use std::process::ExitCode;
+
+use bootstrapd_shell::options::{self, Command};
+use bootstrapd_shell::{exit, reset, serve};
+
+fn main() -> ExitCode {
+    let code = match options::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Print(text)) => {
+            options::print(&text);
+            exit::DONE
+        }
+        Ok(Command::Serve(values)) => serve::run(&values),
+        Ok(Command::Reset(values)) => reset::run(&values),
+        #[cfg(feature = "client")]
+        Ok(Command::Client(verb, values)) => bootstrapd_shell::client::run(verb, &values),
+        Err(problem) => {
+            eprintln!("bootstrapd: {problem}\nTry `bootstrapd --help`.");
+            exit::USAGE
+        }
+    };
+    ExitCode::from(code)
+}

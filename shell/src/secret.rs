@@ -142,6 +142,12 @@ impl Login {
     pub fn password(&self) -> &[u8] {
         self.text.get(self.colon.saturating_add(1)..).unwrap_or_default()
     }
+
+    /// The password, to be kept.
+    #[must_use]
+    pub fn into_password(self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.password().to_vec())
+    }
 }
 
 /// The key that licences are signed with.

@@ -1,0 +1,468 @@
+//! One connection, without its socket: bytes come in, answers go out, in the order of their requests.
+//!
+//! It keeps no byte of an idle connection, gives every request one deadline, and never reads on while a request
+//! waits for something.
+
+use std::net::IpAddr;
+
+use zeroize::Zeroize as _;
+
+use crate::agent::{Agent, Call, News, Purpose, Reply, Step};
+use crate::http::{self, Body, Chunks, Head, Refused};
+use bootstrapd_core::limits::BODY_BYTES_MAX;
+
+/// A whole request, from its first byte; also a whole answer, until the client has taken it.
+const REQUEST_MS: u64 = 10_000;
+/// A connection between two requests.
+const IDLE_MS: u64 = 75_000;
+/// What a request may wait for: a disk, a login, a validation.
+const WAIT_MS: u64 = 30_000;
+/// A connection that is closing, until its client has noticed.
+const LINGER_MS: u64 = 2_000;
+/// A body's buffer is its own for so long, even where others need it.
+const BODY_HOLD_MS: u64 = 1_000;
+/// Bodies that come in pieces at the same time; one that comes in one piece needs no buffer.
+const BODIES: usize = 8;
+
+/// What all connections share.
+pub struct Shared {
+    /// The node.
+    pub agent: Agent,
+    /// Where answers are written.
+    pub out: Vec<u8>,
+    /// The input held a secret and is to be wiped.
+    pub secret_seen: bool,
+    bodies: Vec<Vec<u8>>,
+}
+
+impl Shared {
+    /// With buffers for bodies, which take memory once they are used.
+    #[must_use]
+    pub fn new(agent: Agent) -> Self {
+        let bodies = (0..BODIES).map(|_| Vec::with_capacity(BODY_BYTES_MAX)).collect();
+        Self { agent, out: Vec::new(), secret_seen: false, bodies }
+    }
+
+    /// Whether a body can have a buffer.
+    #[must_use]
+    pub const fn has_body_buffer(&self) -> bool {
+        !self.bodies.is_empty()
+    }
+
+    fn give_back(&mut self, mut buffer: Vec<u8>) {
+        buffer.zeroize();
+        self.bodies.push(buffer);
+    }
+}
+
+/// What a connection is about.
+enum Phase {
+    /// A head, of which nothing may have come yet.
+    Head,
+    /// A body to be acted on; without a buffer where none was free.
+    Keeping(Framing, Purpose, Option<Vec<u8>>),
+    /// A body to be dropped; the answer waits behind it.
+    Dropping(Framing, Vec<u8>),
+    /// Nothing is read until this has happened.
+    Waiting(Wait),
+    /// The last answer is written. Where input may still come that nobody wants, it is read, so that the answer is
+    /// not lost in a reset.
+    Closing { lingers: bool },
+}
+
+enum Framing {
+    Length(usize),
+    Chunked(Chunks, usize),
+}
+
+#[derive(Clone, Copy)]
+enum Wait {
+    Login([u8; 32], Call),
+    Accepting,
+    Validating(u32),
+}
+
+/// How willingly a connection is given up where there is no room; the smallest goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// It is closing anyway.
+    Closing,
+    /// It asks for nothing.
+    Idle,
+    /// Its request is not complete, or its answer not taken.
+    Unfinished,
+    /// Its request waits for the node.
+    Waiting,
+}
+
+/// See the module.
+pub struct Connection {
+    source: IpAddr,
+    phase: Phase,
+    /// The current request's body, until its phase takes it.
+    body: Body,
+    head_only: bool,
+    keep_alive: bool,
+    is_1_0: bool,
+    expects_continue: bool,
+    /// Whether a byte of the next request has come.
+    started: bool,
+    /// When the phase began, in milliseconds of uptime.
+    since: u64,
+    deadline: u64,
+}
+
+impl Connection {
+    /// A new one, from an address.
+    #[must_use]
+    pub const fn new(source: IpAddr, now: u64) -> Self {
+        Self {
+            source,
+            phase: Phase::Head,
+            body: Body::None,
+            head_only: false,
+            keep_alive: true,
+            is_1_0: false,
+            expects_continue: false,
+            started: false,
+            since: now,
+            deadline: now.saturating_add(REQUEST_MS),
+        }
+    }
+
+    /// When it has waited long enough, in milliseconds of uptime.
+    #[must_use]
+    pub const fn deadline(&self) -> u64 {
+        self.deadline
+    }
+
+    /// Whether it closes once its answers are written.
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. })
+    }
+
+    /// Whether it is closing, but should read on until its client has noticed.
+    #[must_use]
+    pub const fn lingers(&self) -> bool {
+        matches!(self.phase, Phase::Closing { lingers: true })
+    }
+
+    /// Whether it takes input now.
+    #[must_use]
+    pub const fn is_reading(&self) -> bool {
+        matches!(self.phase, Phase::Head | Phase::Keeping(_, _, Some(_)) | Phase::Dropping(..) | Phase::Closing { .. })
+    }
+
+    /// Whether it needs a buffer for its body.
+    #[must_use]
+    pub const fn needs_body_buffer(&self) -> bool {
+        matches!(self.phase, Phase::Keeping(_, _, None))
+    }
+
+    /// Whether its body's buffer may be taken away.
+    #[must_use]
+    pub const fn may_lose_body_buffer(&self, now: u64) -> bool {
+        matches!(self.phase, Phase::Keeping(_, _, Some(_))) && now >= self.since.saturating_add(BODY_HOLD_MS)
+    }
+
+    /// In which order connections are given up: by rank, then the longest first.
+    #[must_use]
+    pub const fn rank(&self) -> (Rank, u64) {
+        let rank = match self.phase {
+            Phase::Closing { .. } => Rank::Closing,
+            Phase::Head if !self.started => Rank::Idle,
+            Phase::Head | Phase::Keeping(..) | Phase::Dropping(..) => Rank::Unfinished,
+            Phase::Waiting(_) => Rank::Waiting,
+        };
+        (rank, self.since)
+    }
+
+    /// The answer could not be written at once.
+    pub const fn is_blocked(&mut self, now: u64) {
+        self.started = true;
+        self.since = now;
+        self.deadline = now.saturating_add(REQUEST_MS);
+    }
+
+    /// The answer that could not be written at once has gone out.
+    pub const fn is_unblocked(&mut self, now: u64) {
+        if matches!(self.phase, Phase::Head) {
+            self.rest(now);
+        }
+    }
+
+    const fn rest(&mut self, now: u64) {
+        self.started = false;
+        self.since = now;
+        self.deadline = now.saturating_add(IDLE_MS);
+    }
+
+    fn enter(&mut self, phase: Phase, patience: u64, now: u64) {
+        self.phase = phase;
+        self.since = now;
+        self.deadline = now.saturating_add(patience);
+    }
+
+    /// Takes a request, or a piece of one, off the front of `input`; how many bytes were taken. With nothing taken
+    /// and the phase as before, more must come. The first `scanned` bytes were here before.
+    pub fn advance(&mut self, input: &[u8], scanned: usize, shared: &mut Shared) -> usize {
+        let now = shared.agent.uptime_ms();
+        match &mut self.phase {
+            Phase::Head => self.head(input, scanned, shared),
+            Phase::Keeping(_, _, None) => {
+                self.find_buffer(shared);
+                0
+            }
+            Phase::Keeping(framing, _, Some(buffer)) => {
+                shared.secret_seen = true;
+                let taken = framing.take(input, |piece| buffer.extend_from_slice(piece));
+                let (taken, done) = self.taken(taken, shared);
+                if done {
+                    self.kept(shared);
+                }
+                taken
+            }
+            Phase::Dropping(framing, _) => {
+                shared.secret_seen = true;
+                let taken = framing.take(input, |_| {});
+                let (taken, done) = self.taken(taken, shared);
+                if let (true, Phase::Dropping(_, answer)) = (done, &mut self.phase) {
+                    shared.out.append(answer);
+                    self.answered(now);
+                }
+                taken
+            }
+            Phase::Waiting(_) => 0,
+            Phase::Closing { .. } => input.len(),
+        }
+    }
+
+    fn head(&mut self, input: &[u8], scanned: usize, shared: &mut Shared) -> usize {
+        let now = shared.agent.uptime_ms();
+        match http::head_length(input, scanned).and_then(|length| {
+            let head = length.and_then(|length| input.split_at_checked(length));
+            head.map(|(head, rest)| http::read_head(head).map(|read| (head.len(), read, rest))).transpose()
+        }) {
+            Ok(Some((length, head, rest))) => {
+                if !self.started {
+                    self.deadline = now.saturating_add(REQUEST_MS);
+                }
+                self.started = true;
+                self.begin(&head, shared);
+                match (&mut self.phase, &self.body) {
+                    // A body in one piece behind its head needs no buffer.
+                    (Phase::Keeping(Framing::Length(_), purpose, _), Body::Length(body)) if rest.len() >= *body => {
+                        let (purpose, body) = (*purpose, *body);
+                        shared.secret_seen = true;
+                        self.post(purpose, rest.get(..body).unwrap_or_default(), shared);
+                        length.saturating_add(body)
+                    }
+                    (Phase::Keeping(..), _) => {
+                        self.expects_continue &= rest.is_empty();
+                        self.find_buffer(shared);
+                        length
+                    }
+                    _ => length,
+                }
+            }
+            Ok(None) => {
+                if !self.started && !input.is_empty() {
+                    self.started = true;
+                    self.since = now;
+                    // A new connection's deadline stands since it was opened.
+                    self.deadline = self.deadline.min(now.saturating_add(REQUEST_MS));
+                }
+                0
+            }
+            Err(refused) => {
+                self.refuse(refused, shared);
+                0
+            }
+        }
+    }
+
+    fn begin(&mut self, head: &Head<'_>, shared: &mut Shared) {
+        self.body = head.body;
+        self.head_only = head.method == "HEAD";
+        self.keep_alive = head.keep_alive;
+        self.is_1_0 = head.is_1_0;
+        self.expects_continue = head.expects_continue && Framing::of(head.body).is_some();
+        shared.secret_seen |= head.authorization.is_some();
+        let call = shared.agent.call(head);
+        let source = self.source;
+        self.step(shared, Some(&call), |agent, reply| agent.begin(&call, head.authorization, source, reply));
+    }
+
+    /// Runs one step of a request and enters the phase that it leads to.
+    fn step(&mut self, shared: &mut Shared, call: Option<&Call>, run: impl FnOnce(&mut Agent, &mut Reply<'_>) -> Step) {
+        let now = shared.agent.uptime_ms();
+        let before = shared.out.len();
+        // Whoever asks before sending a body, and is answered instead of told to go on, may send it or not: the
+        // connection cannot be used again.
+        let asks = self.expects_continue;
+        let close = !self.keep_alive || asks;
+        let mut reply = Reply { out: &mut shared.out, head_only: self.head_only, close, is_1_0: self.is_1_0 };
+        match run(&mut shared.agent, &mut reply) {
+            Step::Answered => match Framing::of(self.body) {
+                Some(framing) if !asks => {
+                    let answer = shared.out.split_off(before);
+                    self.phase = Phase::Dropping(framing, answer);
+                }
+                Some(_) => self.enter(Phase::Closing { lingers: true }, LINGER_MS, now),
+                None => self.answered(now),
+            },
+            Step::Read(purpose) => {
+                // A body of no bytes is one too.
+                let framing = Framing::of(self.body).unwrap_or(Framing::Length(0));
+                self.phase = Phase::Keeping(framing, purpose, None);
+            }
+            Step::CheckingLogin(mac) => {
+                if let Some(call) = call {
+                    self.enter(Phase::Waiting(Wait::Login(mac, *call)), WAIT_MS, now);
+                }
+            }
+            Step::Accepting => self.enter(Phase::Waiting(Wait::Accepting), WAIT_MS, now),
+            Step::Validating(number) => self.enter(Phase::Waiting(Wait::Validating(number)), WAIT_MS, now),
+        }
+    }
+
+    fn answered(&mut self, now: u64) {
+        self.body = Body::None;
+        if self.keep_alive {
+            self.phase = Phase::Head;
+            self.rest(now);
+        } else {
+            self.enter(Phase::Closing { lingers: false }, LINGER_MS, now);
+        }
+    }
+
+    /// Takes a buffer for the body, if there is one, and tells a client that asks to send it.
+    pub fn find_buffer(&mut self, shared: &mut Shared) {
+        let now = shared.agent.uptime_ms();
+        if let Phase::Keeping(_, _, place @ None) = &mut self.phase
+            && let Some(buffer) = shared.bodies.pop()
+        {
+            *place = Some(buffer);
+            // From here on the buffer's time runs; the request's deadline stays.
+            self.since = now;
+            if std::mem::take(&mut self.expects_continue) {
+                shared.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            }
+        }
+    }
+
+    /// How much of a body was taken, and whether that was all of it.
+    fn taken(&mut self, taken: Result<(usize, bool), Refused>, shared: &mut Shared) -> (usize, bool) {
+        taken.unwrap_or_else(|refused| {
+            self.refuse(refused, shared);
+            (0, false)
+        })
+    }
+
+    fn kept(&mut self, shared: &mut Shared) {
+        if let Phase::Keeping(_, purpose, Some(buffer)) = &mut self.phase {
+            let (purpose, buffer) = (*purpose, std::mem::take(buffer));
+            // The buffer is taken already: the phase that follows needs none.
+            self.phase = Phase::Head;
+            self.post(purpose, &buffer, shared);
+            shared.give_back(buffer);
+        }
+    }
+
+    fn post(&mut self, purpose: Purpose, body: &[u8], shared: &mut Shared) {
+        self.body = Body::None;
+        self.expects_continue = false;
+        self.step(shared, None, |agent, reply| agent.post(purpose, body, reply));
+    }
+
+    /// Answers to a message that is refused, and closes behind the answer.
+    fn refuse(&mut self, refused: Refused, shared: &mut Shared) {
+        self.release(shared);
+        let mut reply = Reply { out: &mut shared.out, head_only: false, close: true, is_1_0: false };
+        shared.agent.refuse(refused, &mut reply);
+        self.enter(Phase::Closing { lingers: true }, LINGER_MS, shared.agent.uptime_ms());
+    }
+
+    /// Gives back what it holds.
+    pub fn release(&mut self, shared: &mut Shared) {
+        match &mut self.phase {
+            Phase::Keeping(_, _, buffer) => {
+                if let Some(buffer) = buffer.take() {
+                    shared.give_back(buffer);
+                }
+            }
+            Phase::Waiting(Wait::Validating(number)) => shared.agent.abandon(*number),
+            Phase::Head | Phase::Dropping(..) | Phase::Waiting(_) | Phase::Closing { .. } => {}
+        }
+    }
+
+    /// Its time is over. It may leave a last answer; then it is closing.
+    pub fn expire(&mut self, shared: &mut Shared) {
+        match self.phase {
+            Phase::Head if !self.started => {}
+            Phase::Head | Phase::Keeping(..) | Phase::Dropping(..) => {
+                self.refuse(Refused { status: 408, reason: "the request took too long" }, shared);
+            }
+            Phase::Waiting(_) => {
+                self.release(shared);
+                let mut reply = Reply { out: &mut shared.out, head_only: self.head_only, close: true, is_1_0: false };
+                shared.agent.stalled(&mut reply);
+                self.enter(Phase::Closing { lingers: true }, LINGER_MS, shared.agent.uptime_ms());
+            }
+            Phase::Closing { .. } => {}
+        }
+    }
+
+    /// Something has happened: whether that was what the connection waits for.
+    pub fn hear(&mut self, news: &News, shared: &mut Shared) -> bool {
+        let Phase::Waiting(wait) = self.phase else { return false };
+        match (wait, news) {
+            (Wait::Login(mac, call), News::Login(checked, good)) if mac == *checked => {
+                self.started = true;
+                self.step(shared, Some(&call), |agent, reply| agent.logged_in(&call, *good, reply));
+            }
+            (Wait::Accepting, News::Accepted(result)) => {
+                self.step(shared, None, |agent, reply| agent.accepted(result, reply));
+            }
+            (Wait::Validating(number), News::Validated(ended) | News::Overtaken(ended)) if number == *ended => {
+                self.step(shared, None, |agent, reply| agent.validated(number, reply));
+            }
+            (Wait::Login(..) | Wait::Accepting | Wait::Validating(_), _) => return false,
+        }
+        true
+    }
+}
+
+impl Framing {
+    fn of(body: Body) -> Option<Self> {
+        match body {
+            Body::None | Body::Length(0) => None,
+            Body::Length(length) => Some(Self::Length(length)),
+            Body::Chunked => Some(Self::Chunked(Chunks::default(), 0)),
+        }
+    }
+
+    /// Takes bytes of the body off `input`: how many, and whether the body is complete.
+    fn take(&mut self, input: &[u8], mut keep: impl FnMut(&[u8])) -> Result<(usize, bool), Refused> {
+        match self {
+            Self::Length(left) => {
+                let taken = input.len().min(*left);
+                keep(input.get(..taken).unwrap_or_default());
+                *left = left.saturating_sub(taken);
+                Ok((taken, *left == 0))
+            }
+            Self::Chunked(chunks, total) => {
+                let taken = chunks.decode(input, |piece| {
+                    *total = total.saturating_add(piece.len());
+                    if *total > BODY_BYTES_MAX {
+                        return Err(Refused { status: 413, reason: "the body is longer than 64 KiB" });
+                    }
+                    keep(piece);
+                    Ok(())
+                })?;
+                Ok((taken, chunks.is_done()))
+            }
+        }
+    }
+}

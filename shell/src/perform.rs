@@ -1,0 +1,255 @@
+//! The slow work: one function for each effect, without any policy. It runs on the worker's thread; only password
+//! checks have a thread of their own, so that a disk that hangs keeps nobody from logging in.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use bootstrapd_core::cluster::{Cluster, PasswordHash};
+use bootstrapd_core::failure::Violation;
+use bootstrapd_core::license::{self, Terms};
+use bootstrapd_core::machine::{FileId, PathTrouble, PathsFound};
+use bootstrapd_core::record::Id;
+use nix::sys::eventfd::EventFd;
+use nix::sys::stat::stat;
+use nix::unistd::{AccessFlags, access};
+use zeroize::Zeroizing;
+
+use crate::node;
+use crate::secret::{self, LicenseKey};
+use crate::store::{Found, Pair};
+
+/// How often the sizes of file systems and the memory are looked at.
+const REFRESH: Duration = Duration::from_secs(5);
+/// Enough for a decoded cluster record; only what is touched takes memory.
+const STACK_BYTES: usize = 2 * 1024 * 1024;
+
+/// Something slow to do.
+pub enum Work {
+    /// Replace a record.
+    Save(Pair, Vec<u8>),
+    /// Remove the cluster's record.
+    Discard(Pair),
+    /// Look at directories.
+    CheckPaths([Option<String>; 4], Id),
+    /// Open a licence.
+    VerifyLicense(String, Option<LicenseKey>),
+    /// Hash a new password, on a machine with so many bytes of memory.
+    Hash(Zeroizing<Vec<u8>>, Option<u64>),
+}
+
+/// What came of it.
+#[expect(clippy::large_enum_variant, reason = "one exists at a time")]
+pub enum Outcome {
+    /// Of [`Work::Save`].
+    Saved(io::Result<()>),
+    /// Of [`Work::Discard`].
+    Discarded,
+    /// Of [`Work::CheckPaths`].
+    PathsChecked(PathsFound),
+    /// Of [`Work::VerifyLicense`].
+    LicenseVerified(Result<Terms, Violation>),
+    /// Of [`Work::Hash`].
+    Hashed(io::Result<PasswordHash>),
+}
+
+/// On whose behalf work is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// The attempt.
+    Attempt,
+    /// The validation with this number.
+    Validation(u32),
+}
+
+/// A job for the worker.
+pub enum Job {
+    /// Something slow.
+    Work(Who, Work),
+    /// Look at the file systems that hold these paths from now on.
+    Watch([Option<String>; 3]),
+}
+
+/// A login to be checked.
+pub struct LoginJob {
+    /// Names the login.
+    pub mac: [u8; 32],
+    /// The password that was given.
+    pub password: Zeroizing<Vec<u8>>,
+    /// The hash of the right one.
+    pub expected: PasswordHash,
+    /// Whether the name was the right one.
+    pub name_is_right: bool,
+}
+
+/// What the threads tell the loop.
+pub enum Done {
+    /// A job's end.
+    Work(Who, Outcome),
+    /// Sizes in bytes, in the order of [`Job::Watch`], and the memory.
+    Facts([Option<u64>; 3], Option<u64>),
+    /// A login was checked.
+    Login([u8; 32], bool),
+}
+
+/// Work that waits for a thread.
+pub struct Queue<T> {
+    waiting: Mutex<VecDeque<T>>,
+    arrived: Condvar,
+}
+
+impl<T> Queue<T> {
+    fn new() -> Self {
+        Self { waiting: Mutex::new(VecDeque::new()), arrived: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<T>> {
+        // No code panics while it holds the lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends something.
+    pub fn push(&self, item: T) {
+        self.lock().push_back(item);
+        self.arrived.notify_one();
+    }
+
+    /// Everything that is there.
+    pub fn take(&self) -> VecDeque<T> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// The next one, after a wait; `None` where `patience` ends first.
+    fn next(&self, patience: Duration) -> Option<T> {
+        let waiting = self.arrived.wait_timeout_while(self.lock(), patience, |waiting| waiting.is_empty());
+        waiting.unwrap_or_else(PoisonError::into_inner).0.pop_front()
+    }
+}
+
+/// The threads and the ways to and from them.
+pub struct Threads {
+    /// To the worker.
+    pub jobs: Arc<Queue<Job>>,
+    /// To the hasher.
+    pub logins: Arc<Queue<LoginJob>>,
+    /// From both.
+    pub done: Arc<Queue<Done>>,
+    /// Readable when something is in `done`.
+    pub bell: Arc<EventFd>,
+}
+
+impl Threads {
+    /// Starts the worker and the hasher. They live as long as the process.
+    ///
+    /// # Errors
+    /// Where the system has no more threads or descriptors.
+    pub fn start() -> io::Result<Self> {
+        use nix::sys::eventfd::EfdFlags;
+        let bell = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
+        let threads = Self {
+            jobs: Arc::new(Queue::new()),
+            logins: Arc::new(Queue::new()),
+            done: Arc::new(Queue::new()),
+            bell: Arc::new(bell),
+        };
+        let tell = |done: Arc<Queue<Done>>, bell: Arc<EventFd>| {
+            move |item| {
+                done.push(item);
+                // A bell that cannot be rung rings already.
+                let _ = bell.write(1);
+            }
+        };
+        let (jobs, tell_work) = (Arc::clone(&threads.jobs), tell(Arc::clone(&threads.done), Arc::clone(&threads.bell)));
+        spawn("worker", move || work(&jobs, tell_work))?;
+        let (logins, tell_login) =
+            (Arc::clone(&threads.logins), tell(Arc::clone(&threads.done), Arc::clone(&threads.bell)));
+        spawn("hasher", move || check_logins(&logins, tell_login))?;
+        Ok(threads)
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(body).map(|_| ())
+}
+
+fn work(jobs: &Queue<Job>, tell: impl Fn(Done)) {
+    let mut watched = [None, None, None];
+    let mut told = None;
+    loop {
+        match jobs.next(REFRESH) {
+            Some(Job::Work(who, work)) => {
+                tell(Done::Work(who, perform(work)));
+                continue;
+            }
+            Some(Job::Watch(paths)) => {
+                watched = paths;
+                told = None;
+            }
+            None => {}
+        }
+        let sizes = watched.each_ref().map(|path| path.as_deref().and_then(node::size));
+        let facts = (sizes, node::memory());
+        if told != Some(facts) {
+            told = Some(facts);
+            tell(Done::Facts(facts.0, facts.1));
+        }
+    }
+}
+
+fn check_logins(logins: &Queue<LoginJob>, tell: impl Fn(Done)) {
+    loop {
+        if let Some(LoginJob { mac, password, expected, name_is_right }) = logins.next(Duration::MAX) {
+            // The hash is made whatever the name is: time must not tell which of the two was wrong.
+            let right = secret::verify_password(&password, &expected);
+            tell(Done::Login(mac, right && name_is_right));
+        }
+    }
+}
+
+fn perform(work: Work) -> Outcome {
+    match work {
+        Work::Save(pair, bytes) => Outcome::Saved(pair.save(&bytes)),
+        Work::Discard(pair) => {
+            pair.discard();
+            Outcome::Discarded
+        }
+        Work::CheckPaths(paths, node_id) => {
+            let found = paths.map(|path| path.map(|path| check_path(Path::new(&path), node_id)));
+            Outcome::PathsChecked(PathsFound { found })
+        }
+        Work::VerifyLicense(text, key) => {
+            let verify = |statement: &[u8], signature: &[u8; 64]| key.is_some_and(|key| key.verify(statement, signature));
+            Outcome::LicenseVerified(license::open(&text, verify))
+        }
+        Work::Hash(password, memory) => Outcome::Hashed(secret::hash_password(&password, memory)),
+    }
+}
+
+fn check_path(path: &Path, node_id: Id) -> Result<FileId, PathTrouble> {
+    use nix::errno::Errno;
+    use nix::sys::stat::SFlag;
+    let found = stat(path).map_err(|errno| match errno {
+        Errno::ENOENT | Errno::ENOTDIR => PathTrouble::Missing,
+        _ => PathTrouble::Unreadable,
+    })?;
+    if SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT != SFlag::S_IFDIR {
+        return Err(PathTrouble::NotADirectory);
+    }
+    // A read-only file system and a foreign owner are both found here; nothing is written to find out.
+    access(path, AccessFlags::W_OK | AccessFlags::X_OK | AccessFlags::R_OK).map_err(|_| PathTrouble::NotWritable)?;
+    match Pair::cluster(path).load::<Cluster>() {
+        Found::Nothing => {}
+        Found::Record { value, .. } if value.membership(node_id).is_some() => {}
+        Found::Record { .. } | Found::Unreadable { .. } => return Err(PathTrouble::ForeignRecord),
+    }
+    Ok(FileId { device: found.st_dev, inode: found.st_ino })
+}
+
+/// The path that a cluster's record lies below, as the machine names it.
+#[must_use]
+pub fn record_path(path: &str) -> Pair {
+    Pair::cluster(&PathBuf::from(path))
+}

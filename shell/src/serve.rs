@@ -1,0 +1,125 @@
+//! The verb `serve`: from options to a node that answers.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use bootstrapd_core::node::SOFTWARE_VERSION;
+use nix::sys::resource::{Resource, setrlimit};
+
+use crate::agent::Agent;
+use crate::boot::{self, Places};
+use crate::options::{self, Values};
+use crate::perform::Threads;
+use crate::secret::LicenseKey;
+use crate::server::{self, Server};
+use crate::{exit, log, store};
+
+/// How `serve` can fail to start: the exit code and the reason.
+type Failed = (u8, String);
+
+/// Runs a node until a signal ends it; the exit code.
+#[must_use]
+pub fn run(values: &Values) -> u8 {
+    match start(values) {
+        Ok(()) => exit::DONE,
+        Err((code, reason)) => {
+            eprintln!("bootstrapd: {reason}");
+            code
+        }
+    }
+}
+
+fn start(values: &Values) -> Result<(), Failed> {
+    let usage = |problem: String| (exit::USAGE, problem);
+    let cannot = |error: std::io::Error| (exit::CONFIG, error.to_string());
+    let addresses = addresses(values).map_err(usage)?;
+    let license_key = license_key(values)?;
+    let places = places(values).map_err(usage)?;
+    // No secret may end up in a file. A limit of one byte stops dumps to a pipe as well, which one of none does not.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 1, 1);
+    let signals = server::take_signals().map_err(cannot)?;
+    let _lock = store::lock(&places.state).map_err(|refused| match refused {
+        Some(error) => cannot(error),
+        None => (exit::REFUSED, format!("another agent runs on {}", places.state.display())),
+    })?;
+    // What is on disk is known before anything listens.
+    let boot = boot::boot(&places).map_err(cannot)?;
+    let listeners = server::listen_on(&addresses).map_err(cannot)?;
+    let threads = Threads::start().map_err(cannot)?;
+    let agent = Agent::new(boot, threads, license_key).map_err(cannot)?;
+    let mut server = Server::new(agent, listeners, signals).map_err(cannot)?;
+    server.settle();
+    announce(&server);
+    server.run().map_err(cannot)?;
+    log::info("ended by a signal", &[]);
+    Ok(())
+}
+
+/// One line that says where the node answers and what to do next.
+fn announce(server: &Server) {
+    let addresses = server.addresses();
+    for address in addresses.iter().filter(|address| !address.ip().is_loopback()) {
+        log::warn(
+            "whoever reaches this address can bootstrap this node until it is in a cluster",
+            &[("address", address)],
+        );
+    }
+    let urls: Vec<String> = addresses.iter().map(|address| format!("http://{address}")).collect();
+    let first = urls.first().map(String::as_str).unwrap_or_default();
+    let state = server.agent().state_name();
+    options::print(&format!(
+        "bootstrapd {SOFTWARE_VERSION} answers on {} (state {state}); next: curl -s {first}/v1/bootstrap\n",
+        urls.join(" and ")
+    ));
+}
+
+fn addresses(values: &Values) -> Result<Vec<SocketAddr>, String> {
+    let mut given = values.all("listen");
+    if given.is_empty() {
+        given.push(OsString::from("127.0.0.1:8080"));
+    }
+    let parse = |text: OsString| {
+        let address = text.to_str().and_then(|text| text.parse().ok());
+        address.ok_or_else(|| format!("--listen takes ADDR:PORT with an IP address, not {}", text.display()))
+    };
+    given.into_iter().map(parse).collect()
+}
+
+fn license_key(values: &Values) -> Result<Option<LicenseKey>, Failed> {
+    let Some(text) = values.text("license-key").map_err(|problem| (exit::USAGE, problem))? else {
+        return Ok(LicenseKey::built_in());
+    };
+    if let Some(key) = LicenseKey::parse(&text) {
+        return Ok(Some(key));
+    }
+    let file = std::fs::read_to_string(&text);
+    let file = file.map_err(|error| (exit::CONFIG, format!("--license-key is no key, and as a file {text}: {error}")))?;
+    let key = LicenseKey::parse(&file);
+    key.map(Some).ok_or_else(|| (exit::CONFIG, format!("{text} holds no public key")))
+}
+
+/// The directories that the flags name.
+///
+/// # Errors
+/// Where there is no state directory.
+pub fn places(values: &Values) -> Result<Places, String> {
+    let path = |name: &str| values.one(name).map(PathBuf::from);
+    let state = path("state-dir").or_else(default_state).ok_or("--state-dir is missing, and there is no HOME")?;
+    let state = std::path::absolute(state).map_err(|error| error.to_string())?;
+    Ok(Places {
+        state,
+        persistent: path("persistent-path"),
+        ephemeral: path("ephemeral-path"),
+        bigstore: path("bigstore-path"),
+    })
+}
+
+fn default_state() -> Option<PathBuf> {
+    if nix::unistd::geteuid().is_root() {
+        return Some(PathBuf::from("/var/lib/bootstrapd"));
+    }
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    state.or_else(home).map(|state| state.join("bootstrapd"))
+}

@@ -1,0 +1,548 @@
+//! The loop: one thread that waits for everything that can be ready, and a fixed table of connections. It never
+//! touches a file system and never waits for anything but readiness.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{
+    AddressFamily, Backlog, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, listen, recv, setsockopt, socket,
+    sockopt,
+};
+use zeroize::Zeroize as _;
+
+use crate::agent::{Agent, News};
+use crate::connection::{Connection, Shared};
+use crate::http::HEAD_BYTES_MAX;
+use crate::log;
+
+/// Connections at once, where the limit of descriptors allows so many.
+const CONNECTIONS_MAX: usize = 1024;
+/// Descriptors for everything else.
+const RESERVED_DESCRIPTORS: u64 = 32;
+/// Events taken in one turn.
+const EVENTS: usize = 64;
+/// Answers to pipelined requests are written out at the latest when they are so long.
+const OUT_BYTES_MAX: usize = 32 * 1024;
+/// Deadlines are looked at no more often, in milliseconds.
+const SCAN_MS: u64 = 100;
+
+/// Tokens of what is no connection; a connection's is its place and its generation.
+const SPECIAL: u64 = 1 << 63;
+const BELL: u64 = SPECIAL | 1 << 32;
+const SIGNALS: u64 = SPECIAL | 2 << 32;
+const ADDRESSES: u64 = SPECIAL | 3 << 32;
+
+/// A connection with its socket.
+struct Slot {
+    stream: TcpStream,
+    connection: Connection,
+    token: u64,
+    /// What the kernel was told to wait for.
+    interest: EpollFlags,
+    /// Input that could not be used yet: so many bytes of this slot's part of `inputs`.
+    pending: usize,
+    /// Output that the client has not taken yet.
+    backlog: Vec<u8>,
+    shut: bool,
+}
+
+/// See the module.
+pub struct Server {
+    epoll: Epoll,
+    listeners: Vec<TcpListener>,
+    signals: SignalFd,
+    addresses: Option<OwnedFd>,
+    shared: Shared,
+    slots: Vec<Option<Slot>>,
+    slots_max: usize,
+    free: Vec<usize>,
+    generation: u32,
+    /// One head's length for each slot; it takes memory once it is used.
+    inputs: Vec<u8>,
+    input: Vec<u8>,
+    /// When the table must be looked through next, in milliseconds of uptime.
+    next_scan: u64,
+    /// Connections that need a body buffer, in the order in which they came.
+    hungry: VecDeque<u64>,
+}
+
+/// Opens listening sockets.
+///
+/// # Errors
+/// The address that could not be had, and why.
+pub fn listen_on(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+    let open = |address: &SocketAddr| {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        // Both are inherited or replaced here at no cost for the connections.
+        setsockopt(&listener, sockopt::TcpNoDelay, &true)?;
+        listen(&listener, Backlog::MAXALLOWABLE)?;
+        Ok(listener)
+    };
+    let named = |address: &SocketAddr, error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+    addresses.iter().map(|address| open(address).map_err(|error| named(address, error))).collect()
+}
+
+/// Takes the signals that end the program, in this thread and those that it starts.
+///
+/// # Errors
+/// Where the system refuses.
+pub fn take_signals() -> io::Result<SignalFd> {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGTERM);
+    set.add(Signal::SIGINT);
+    set.thread_block()?;
+    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+}
+
+impl Server {
+    /// Gets everything ready.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub fn new(agent: Agent, listeners: Vec<TcpListener>, signals: SignalFd) -> io::Result<Self> {
+        let slots_max = connections_max();
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let readable = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
+        for (token, listener) in (SPECIAL..).zip(&listeners) {
+            epoll.add(listener, readable(token))?;
+        }
+        epoll.add(&*agent.threads().bell, readable(BELL))?;
+        epoll.add(&signals, readable(SIGNALS))?;
+        let addresses = watch_addresses();
+        if let Some(socket) = &addresses {
+            epoll.add(socket, readable(ADDRESSES))?;
+        }
+        Ok(Self {
+            epoll,
+            listeners,
+            signals,
+            addresses,
+            shared: Shared::new(agent),
+            slots: Vec::with_capacity(slots_max),
+            slots_max,
+            free: Vec::with_capacity(slots_max),
+            generation: 0,
+            inputs: vec![0; slots_max.saturating_mul(HEAD_BYTES_MAX)],
+            input: vec![0; HEAD_BYTES_MAX],
+            next_scan: u64::MAX,
+            hungry: VecDeque::new(),
+        })
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// The node.
+    #[must_use]
+    pub const fn agent(&self) -> &Agent {
+        &self.shared.agent
+    }
+
+    /// Answers until a signal ends the program.
+    ///
+    /// # Errors
+    /// Where the system will not even wait.
+    pub fn run(&mut self) -> io::Result<()> {
+        let mut events = [EpollEvent::empty(); EVENTS];
+        loop {
+            let count = match self.epoll.wait(&mut events, self.patience()) {
+                Ok(count) => count,
+                Err(nix::errno::Errno::EINTR) => 0,
+                Err(errno) => return Err(errno.into()),
+            };
+            self.shared.agent.tick();
+            for event in events.iter().take(count) {
+                match event.data() {
+                    BELL => self.hear_threads(),
+                    SIGNALS => {
+                        if self.signals.read_signal().is_ok_and(|signal| signal.is_some()) {
+                            return Ok(());
+                        }
+                    }
+                    ADDRESSES => self.addresses_changed(),
+                    listener if listener & SPECIAL != 0 => self.accept(listener),
+                    token => self.ready(token, event.events()),
+                }
+            }
+            if self.shared.agent.uptime_ms() >= self.next_scan {
+                self.scan();
+            }
+        }
+    }
+
+    /// Waits for the first facts of the file systems, but not for a dead one.
+    pub fn settle(&mut self) {
+        let mut events = [EpollEvent::empty()];
+        let patience = EpollTimeout::from(200_u8);
+        if matches!(self.epoll.wait(&mut events, patience), Ok(1)) && events.iter().any(|event| event.data() == BELL) {
+            self.hear_threads();
+        }
+    }
+
+    fn patience(&self) -> EpollTimeout {
+        if self.next_scan == u64::MAX {
+            return EpollTimeout::NONE;
+        }
+        let left = self.next_scan.saturating_sub(self.shared.agent.uptime_ms()).saturating_add(1);
+        EpollTimeout::try_from(i32::try_from(left).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::NONE)
+    }
+
+    fn hear_threads(&mut self) {
+        let _ = self.shared.agent.threads().bell.read();
+        let done = std::sync::Arc::clone(&self.shared.agent.threads().done);
+        for done in done.take() {
+            self.shared.agent.done(done);
+        }
+        self.tell_news();
+    }
+
+    /// Tells the connections that wait. Going on may bring more news.
+    fn tell_news(&mut self) {
+        loop {
+            let all = self.shared.agent.take_news();
+            if all.is_empty() {
+                return;
+            }
+            for news in &all {
+                for index in 0..self.slots.len() {
+                    self.tell(index, news);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, index: usize, news: &News) {
+        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
+        if slot.connection.hear(news, &mut self.shared) {
+            self.go_on(index, 0);
+        }
+    }
+
+    fn addresses_changed(&mut self) {
+        let Some(socket) = &self.addresses else { return };
+        let mut buffer = [0; 8192];
+        // What the messages say does not matter, nor that some were lost: something has changed.
+        while recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT).is_ok() {}
+        self.shared.agent.read_addresses();
+    }
+
+    fn accept(&mut self, token: u64) {
+        let listener = usize::try_from(token & !SPECIAL).ok().and_then(|index| self.listeners.get(index));
+        let Some(listener) = listener else { return };
+        match listener.accept() {
+            Ok((stream, source)) => self.admit(stream, source),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionAborted) => {}
+            // No more descriptors or memory: the kernel keeps the connection until there is room.
+            Err(_) => self.make_room(),
+        }
+    }
+
+    fn admit(&mut self, stream: TcpStream, source: SocketAddr) {
+        if self.free.is_empty() && self.slots.len() >= self.slots_max {
+            self.make_room();
+        }
+        if stream.set_nonblocking(true).is_err() {
+            return;
+        }
+        let index = self.free.pop().unwrap_or(self.slots.len());
+        self.generation = self.generation.wrapping_add(1) & 0x7FFF_FFFF;
+        let token = u64::from(self.generation) << 32 | u64::try_from(index).unwrap_or_default();
+        let interest = EpollFlags::EPOLLIN;
+        if self.epoll.add(&stream, EpollEvent::new(interest, token)).is_err() {
+            self.free.push(index);
+            return;
+        }
+        let connection = Connection::new(source.ip(), self.shared.agent.uptime_ms());
+        self.next_scan = self.next_scan.min(connection.deadline());
+        let slot = Slot { stream, connection, token, interest, pending: 0, backlog: Vec::new(), shut: false };
+        match self.slots.get_mut(index) {
+            Some(place) => *place = Some(slot),
+            None => self.slots.push(Some(slot)),
+        }
+    }
+
+    /// Gives up the connection that is missed the least.
+    fn make_room(&mut self) {
+        let ranked = self.slots.iter().enumerate();
+        let ranked = ranked.filter_map(|(index, slot)| slot.as_ref().map(|slot| (slot.connection.rank(), index)));
+        if let Some((_, index)) = ranked.min() {
+            self.close(index);
+        }
+    }
+
+    fn close(&mut self, index: usize) {
+        if let Some(place) = self.slots.get_mut(index)
+            && let Some(mut slot) = place.take()
+        {
+            slot.connection.release(&mut self.shared);
+            self.free.push(index);
+        }
+    }
+
+    fn ready(&mut self, token: u64, events: EpollFlags) {
+        let index = usize::try_from(token & 0xFFFF_FFFF).unwrap_or(usize::MAX);
+        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
+        if slot.token != token {
+            // The connection that this was about is gone.
+            return;
+        }
+        if !slot.backlog.is_empty() {
+            return self.go_on(index, 0);
+        }
+        if !slot.connection.is_reading() {
+            // Nothing is waited for but the end.
+            if events.intersects(EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP) {
+                self.close(index);
+            }
+            return;
+        }
+        let offset = index.saturating_mul(HEAD_BYTES_MAX);
+        let kept = slot.pending;
+        if let (Some(kept), Some(place)) =
+            (self.inputs.get_mut(offset..offset.saturating_add(kept)), self.input.get_mut(..kept))
+        {
+            place.copy_from_slice(kept);
+        }
+        match slot.stream.read(self.input.get_mut(kept..).unwrap_or_default()) {
+            Ok(0) => self.close(index),
+            Ok(count) => self.feed(index, kept.saturating_add(count), kept),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(_) => self.close(index),
+        }
+    }
+
+    /// Goes on with a connection whose input is the first `length` bytes of `input`, or kept where that is 0.
+    fn go_on(&mut self, index: usize, length: usize) {
+        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
+        let mut length = length;
+        if length == 0 && slot.pending > 0 {
+            length = slot.pending;
+            let offset = index.saturating_mul(HEAD_BYTES_MAX);
+            if let (Some(kept), Some(place)) =
+                (self.inputs.get(offset..offset.saturating_add(length)), self.input.get_mut(..length))
+            {
+                place.copy_from_slice(kept);
+            }
+        }
+        self.feed(index, length, 0);
+    }
+
+    /// Hands input to a connection, as much as it takes, and writes what it answers. The first `scanned` bytes were
+    /// handed to it before.
+    fn feed(&mut self, index: usize, length: usize, scanned: usize) {
+        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
+        let shared = &mut self.shared;
+        let now = shared.agent.uptime_ms();
+        let input = self.input.get(..length).unwrap_or_default();
+        let mut at = 0_usize;
+        let mut scanned = scanned;
+        let mut open = true;
+        // An answer that was left over goes first.
+        if !slot.backlog.is_empty() {
+            open = slot.flush(shared, now);
+        }
+        while open && slot.backlog.is_empty() {
+            let rest = input.get(at..).unwrap_or_default();
+            if rest.is_empty() || slot.connection.is_closing() {
+                break;
+            }
+            let taken = slot.connection.advance(rest, scanned, shared);
+            at = at.saturating_add(taken);
+            if taken == 0 {
+                break;
+            }
+            scanned = 0;
+            if shared.out.len() > OUT_BYTES_MAX {
+                open = slot.flush(shared, now);
+            }
+        }
+        open = open && slot.flush(shared, now);
+        let rest = input.get(at..).unwrap_or_default();
+        let is_left = !rest.is_empty();
+        let keeps = if slot.connection.is_closing() { &[] } else { rest };
+        slot.pending = keeps.len();
+        let offset = index.saturating_mul(HEAD_BYTES_MAX);
+        if let Some(place) = self.inputs.get_mut(offset..offset.saturating_add(keeps.len())) {
+            place.copy_from_slice(keeps);
+        }
+        if std::mem::take(&mut shared.secret_seen)
+            && let Some(used) = self.input.get_mut(..length)
+        {
+            used.zeroize();
+        }
+        self.settle_slot(index, open, is_left);
+    }
+
+    /// Closes a connection that is done, or tells the kernel what to wait for.
+    fn settle_slot(&mut self, index: usize, open: bool, is_left: bool) {
+        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
+        let flushed = slot.backlog.is_empty();
+        let done = slot.connection.is_closing() && flushed;
+        if !open || (done && !is_left && !slot.connection.lingers()) {
+            return self.close(index);
+        }
+        if done && !slot.shut {
+            slot.shut = true;
+            // The client reads the end behind the answer, and what it still sends is read until it closes.
+            if slot.stream.shutdown(Shutdown::Write).is_err() {
+                return self.close(index);
+            }
+        }
+        let interest = match (flushed, slot.connection.is_reading()) {
+            (false, _) => EpollFlags::EPOLLOUT,
+            (true, true) => EpollFlags::EPOLLIN,
+            (true, false) => EpollFlags::empty(),
+        };
+        if interest != slot.interest {
+            slot.interest = interest;
+            let mut event = EpollEvent::new(interest, slot.token);
+            if self.epoll.modify(&slot.stream, &mut event).is_err() {
+                return self.close(index);
+            }
+        }
+        self.next_scan = self.next_scan.min(slot.connection.deadline());
+        if slot.connection.needs_body_buffer() {
+            self.hungry.push_back(slot.token);
+            self.feed_hungry();
+        }
+        if !self.hungry.is_empty() {
+            self.next_scan = self.next_scan.min(self.shared.agent.uptime_ms().saturating_add(SCAN_MS));
+        }
+    }
+
+    /// Gives body buffers to those that need them. Where there is none, the oldest that was held for a while is
+    /// taken away.
+    fn feed_hungry(&mut self) {
+        let now = self.shared.agent.uptime_ms();
+        while let Some(token) = self.hungry.front().copied() {
+            let index = usize::try_from(token & 0xFFFF_FFFF).unwrap_or(usize::MAX);
+            let needs = |slot: &Slot| slot.token == token && slot.connection.needs_body_buffer();
+            if !self.slots.get(index).is_some_and(|slot| slot.as_ref().is_some_and(needs)) {
+                self.hungry.pop_front();
+                continue;
+            }
+            if !self.shared.has_body_buffer() {
+                let held = self.slots.iter().enumerate().filter_map(|(index, slot)| Some((index, slot.as_ref()?)));
+                let held = held.filter(|(_, slot)| slot.connection.may_lose_body_buffer(now));
+                let oldest = held.map(|(index, slot)| (slot.connection.rank(), index)).min();
+                let Some((_, oldest)) = oldest else { return };
+                self.expire(oldest);
+            }
+            self.hungry.pop_front();
+            if let Some(Some(slot)) = self.slots.get_mut(index) {
+                slot.connection.find_buffer(&mut self.shared);
+            }
+            self.go_on(index, 0);
+        }
+    }
+
+    /// Looks through the table for deadlines that have passed.
+    fn scan(&mut self) {
+        let now = self.shared.agent.uptime_ms();
+        for index in 0..self.slots.len() {
+            if self.slots.get(index).is_some_and(|slot| slot.as_ref().is_some_and(|slot| slot.is_over(now))) {
+                self.expire(index);
+            }
+        }
+        self.next_scan = u64::MAX;
+        self.feed_hungry();
+        let deadlines = self.slots.iter().flatten().map(|slot| slot.connection.deadline());
+        let soonest = if self.hungry.is_empty() { deadlines.min().unwrap_or(u64::MAX) } else { now };
+        self.next_scan = self.next_scan.min(soonest.max(now.saturating_add(SCAN_MS)));
+        self.tell_news();
+    }
+
+    fn expire(&mut self, index: usize) {
+        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
+        let can_answer = slot.backlog.is_empty() && !slot.connection.is_closing();
+        if can_answer {
+            slot.connection.expire(&mut self.shared);
+        }
+        if !can_answer || !slot.connection.is_closing() {
+            return self.close(index);
+        }
+        let now = self.shared.agent.uptime_ms();
+        let open = slot.flush(&mut self.shared, now);
+        self.settle_slot(index, open, true);
+    }
+}
+
+impl Slot {
+    fn is_over(&self, now: u64) -> bool {
+        now >= self.connection.deadline()
+    }
+
+    /// Writes what is to be written, as much as the client takes; whether the connection is still good.
+    fn flush(&mut self, shared: &mut Shared, now: u64) -> bool {
+        let was_blocked = !self.backlog.is_empty();
+        if was_blocked {
+            self.backlog.append(&mut shared.out);
+            std::mem::swap(&mut self.backlog, &mut shared.out);
+            self.backlog.clear();
+        }
+        let mut at = 0;
+        let good = loop {
+            let rest = shared.out.get(at..).unwrap_or_default();
+            if rest.is_empty() {
+                break true;
+            }
+            match self.stream.write(rest) {
+                Ok(0) => break false,
+                Ok(count) => at = at.saturating_add(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.backlog.extend_from_slice(rest);
+                    break true;
+                }
+                Err(_) => break false,
+            }
+        };
+        shared.out.clear();
+        match (was_blocked, self.backlog.is_empty()) {
+            (false, false) => self.connection.is_blocked(now),
+            (true, true) => {
+                self.backlog = Vec::new();
+                self.connection.is_unblocked(now);
+            }
+            (false, true) | (true, false) => {}
+        }
+        good
+    }
+}
+
+/// As many connections as the limit of descriptors allows, after it was raised as far as it goes.
+fn connections_max() -> usize {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return CONNECTIONS_MAX };
+    let limit = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
+    let room = usize::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(CONNECTIONS_MAX);
+    room.clamp(1, CONNECTIONS_MAX)
+}
+
+/// A socket that is readable when an address or an interface of the machine has changed.
+fn watch_addresses() -> Option<OwnedFd> {
+    const LINK: u32 = 1;
+    const IPV4_ADDRESS: u32 = 0x10;
+    const IPV6_ADDRESS: u32 = 0x100;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let opened = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute);
+    let bound = opened.and_then(|socket| {
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, LINK | IPV4_ADDRESS | IPV6_ADDRESS)).map(|()| socket)
+    });
+    match bound {
+        Ok(socket) => Some(socket),
+        Err(errno) => {
+            log::warn("address changes will not be noticed", &[("error", &errno)]);
+            None
+        }
+    }
+}
