@@ -88,6 +88,11 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// A string's content that was escaped here.
+    pub(crate) const fn from_escaped(raw: &'a str) -> Self {
+        Self { raw, escaped: true }
+    }
+
     /// The content, when it holds no escape and so needs no copy.
     #[must_use]
     pub const fn plain(self) -> Option<&'a str> {

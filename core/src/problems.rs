@@ -204,6 +204,12 @@ impl Problems {
         self.json.get(self.first.0..self.first.1).unwrap_or_default()
     }
 
+    /// The first message, to be unescaped by whoever shows it elsewhere.
+    #[must_use]
+    pub fn first(&self) -> Text<'_> {
+        Text::from_escaped(self.first_message())
+    }
+
     /// Takes over what `other` holds.
     pub fn copy_from(&mut self, other: &Self) {
         self.restore(&other.json, other.first, other.full);

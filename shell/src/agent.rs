@@ -94,6 +94,29 @@ struct Clock {
     date: String,
 }
 
+/// A document, in a buffer that is as large as any and takes memory once it is used.
+#[derive(Debug, Default)]
+struct Page {
+    buffer: Vec<u8>,
+    length: usize,
+}
+
+impl Page {
+    fn new(bytes_max: usize) -> Self {
+        Self { buffer: vec![0; bytes_max], length: 0 }
+    }
+
+    fn write(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
+        let mut writer = Writer::new(&mut self.buffer);
+        write(&mut writer);
+        self.length = writer.length();
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+}
+
 /// See the module.
 pub struct Agent {
     machine: Box<Machine>,
@@ -113,10 +136,10 @@ pub struct Agent {
     threads: Threads,
     clock: Clock,
     /// The status document's fixed part, and what it was written of.
-    head: Vec<u8>,
+    head: Page,
     head_of: Option<(u64, u64)>,
     /// Where every other document is written.
-    page: Vec<u8>,
+    page: Page,
     news: Vec<News>,
 }
 
@@ -141,9 +164,10 @@ impl Agent {
             logins: Logins::new()?,
             threads,
             clock: Clock::default(),
-            head: Vec::new(),
+            head: Page::new(STATUS_BYTES_MAX),
             head_of: None,
-            page: Vec::new(),
+            // The largest is the list of MEMBERS_MAX nodes, which is smaller than the record that it comes from.
+            page: Page::new(CLUSTER_RECORD_BYTES_MAX),
             news: Vec::new(),
         };
         agent.watch();
@@ -362,11 +386,7 @@ impl Agent {
     fn status(&mut self, reply: &mut Reply<'_>) -> Step {
         let of = (self.machine.version(), self.facts_version);
         if self.head_of != Some(of) {
-            self.head.resize(STATUS_BYTES_MAX, 0);
-            let mut writer = Writer::new(&mut self.head);
-            status::write_head(&self.machine, &self.facts, &mut writer);
-            let length = writer.length();
-            self.head.truncate(length);
+            self.head.write(|writer| status::write_head(&self.machine, &self.facts, writer));
             self.head_of = Some(of);
         }
         let mut tail = [0; 96];
@@ -376,7 +396,7 @@ impl Agent {
         let answer = Answer {
             status: 200,
             media_type: Resource::Status.media_type(),
-            body: &self.head,
+            body: self.head.bytes(),
             tail: tail.get(..length).unwrap_or_default(),
             ..Answer::default()
         };
@@ -465,12 +485,7 @@ impl Agent {
     /// Writes a document into the page.
     fn page(&mut self, write: impl FnOnce(&Self, &mut Writer<'_>)) {
         let mut page = std::mem::take(&mut self.page);
-        // The largest is the list of MEMBERS_MAX nodes, which is smaller than the record that it comes from.
-        page.resize(CLUSTER_RECORD_BYTES_MAX.max(STATUS_BYTES_MAX), 0);
-        let mut writer = Writer::new(&mut page);
-        write(self, &mut writer);
-        let length = writer.length();
-        page.truncate(length);
+        page.write(|writer| write(self, writer));
         self.page = page;
     }
 
@@ -482,7 +497,7 @@ impl Agent {
         reply: &mut Reply<'_>,
     ) -> Step {
         let media_type = Resource::Status.media_type();
-        let answer = Answer { status, media_type, body: &self.page, allow, retry_after, ..Answer::default() };
+        let answer = Answer { status, media_type, body: self.page.bytes(), allow, retry_after, ..Answer::default() };
         deliver(&answer, &self.clock.date, reply)
     }
 
@@ -645,8 +660,8 @@ impl Agent {
             let name = self.cluster.as_ref().map(|cluster| cluster.name.as_str()).unwrap_or_default();
             log::info("bootstrap completed", &[("cluster", &name), ("uid", &membership.uid)]);
         } else if let Some(failure) = self.machine.failure() {
-            let first = self.machine.problems().first_message();
-            let message = if failure.message.is_empty() { first } else { &failure.message };
+            let first: String = self.machine.problems().first().chars().collect();
+            let message = if failure.message.is_empty() { &first } else { failure.message.as_str() };
             log::warn("bootstrap failed", &[("error_code", &failure.cause.code()), ("message", &message)]);
             if !self.machine.is_expelled() {
                 self.cluster = None;

@@ -109,6 +109,16 @@ impl Drop for Memory {
 /// The longest `Authorization` value that is looked at.
 const AUTHORIZATION_BYTES_MAX: usize = 1024;
 
+/// The `Authorization` value of a name and a password.
+#[cfg(feature = "client")]
+#[must_use]
+pub fn basic(name: &str, password: &[u8]) -> String {
+    let login = Zeroizing::new([name.as_bytes(), b":", password].concat());
+    let mut text = Zeroizing::new(vec![0; login.len().saturating_mul(2).saturating_add(4)]);
+    let token = Base64::encode(&login, &mut text).unwrap_or_default();
+    format!("Basic {token}")
+}
+
 /// A name and a password, wiped when dropped.
 pub struct Login {
     text: Zeroizing<Vec<u8>>,

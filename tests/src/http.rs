@@ -200,6 +200,13 @@ impl Connection {
         self.read(request.is_head()).unwrap()
     }
 
+    /// Sends requests in one piece and reads their answers.
+    pub fn pipeline(&mut self, requests: &[Request]) -> Vec<Answer> {
+        let host = self.stream.peer_addr().unwrap().to_string();
+        self.send(requests.iter().flat_map(|request| request.bytes(&host)).collect::<Vec<_>>());
+        requests.iter().map(|request| self.read(request.is_head()).unwrap()).collect()
+    }
+
     /// Reads the next answer.
     pub fn answer(&mut self) -> Answer {
         self.read(false).unwrap()

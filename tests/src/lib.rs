@@ -18,17 +18,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub mod body;
+pub mod details;
 mod directory;
 mod http;
 pub mod licence;
 pub mod machine;
 mod node;
 mod program;
+mod random;
 
 pub use directory::{Directory, Snapshot};
 pub use http::{Answer, Connection, Request, basic};
 pub use node::{Node, STATE_FILES};
 pub use program::{Outcome, program, run, run_with};
+pub use random::Random;
 
 /// How long anything may take that should happen at once. Only a test that fails waits that long.
 pub const AT_ONCE: Duration = Duration::from_secs(20);

@@ -121,6 +121,30 @@ impl Node {
         assert!(!self.addresses.is_empty(), "no address: {}", self.ready);
     }
 
+    /// Waits until it is ready, or has ended by itself: then its exit code, `None` where a signal ended it.
+    ///
+    /// # Errors
+    /// The exit code.
+    pub fn ready_or_ended(&mut self) -> Result<(), Option<i32>> {
+        let output = self.directory.path().join("output");
+        let child = self.child.as_mut().unwrap();
+        let ended = eventually("the ready line or the end", || {
+            let ended = child.try_wait().unwrap();
+            let ready = fs::read_to_string(&output).unwrap().ends_with('\n');
+            ended.map(Some).or_else(|| ready.then_some(None))
+        });
+        match ended {
+            Some(status) => {
+                self.child = None;
+                Err(status.code())
+            }
+            None => {
+                self.wait_ready();
+                Ok(())
+            }
+        }
+    }
+
     /// The first address that it answers on.
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]

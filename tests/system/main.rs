@@ -1,1 +1,24 @@
-fn main() {}
+//! What needs more than Rust: strace and curl, which must be there, and the right to trace one's own processes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "whatever fails here fails a test"
+)]
+
+mod curl;
+mod save;
+mod trace;
+
+use std::process::Command;
+
+/// A command that must be installed.
+fn required(name: &str) -> Command {
+    let found = Command::new(name).arg("--version").output();
+    assert!(found.is_ok_and(|output| output.status.success()), "this test needs {name}, and it is not installed");
+    Command::new(name)
+}

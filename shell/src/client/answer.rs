@@ -1,0 +1,181 @@
+//! What a node answers, read and told.
+
+use std::fmt::Write as _;
+
+use bootstrapd_core::json::{Reader, Token};
+use bootstrapd_core::limits::CLUSTER_RECORD_BYTES_MAX;
+
+use crate::http::{Chunks, FIELDS_MAX, HEAD_BYTES_MAX, Refused};
+
+/// An answer.
+pub(super) struct Answer {
+    /// The status code.
+    pub(super) status: u16,
+    /// The body.
+    pub(super) body: Vec<u8>,
+}
+
+const TOO_LONG: &str = "the answer is too long";
+const MALFORMED: &str = "that is no HTTP answer";
+
+/// Reads an answer from what has come so far; `None` where more must come. At the `end` nothing more will.
+///
+/// # Errors
+/// Why it is no answer.
+pub(super) fn read(bytes: &[u8], end: bool) -> Result<Option<Answer>, &'static str> {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut head = httparse::Response::new(&mut fields);
+    let length = match head.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) if bytes.len() <= HEAD_BYTES_MAX => return Ok(None),
+        Ok(httparse::Status::Partial) => return Err(TOO_LONG),
+        Err(_) => return Err(MALFORMED),
+    };
+    let rest = bytes.get(length..).unwrap_or_default();
+    let status = head.code.ok_or(MALFORMED)?;
+    if (100..200).contains(&status) {
+        return read(rest, end);
+    }
+    let field = |name: &str| {
+        let field = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
+        field.map(|field| std::str::from_utf8(field.value).unwrap_or_default().trim())
+    };
+    let body = if field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        unchunk(rest)?
+    } else if let Some(length) = field("content-length") {
+        let length: usize = length.parse().map_err(|_| MALFORMED)?;
+        if length > CLUSTER_RECORD_BYTES_MAX {
+            return Err(TOO_LONG);
+        }
+        rest.get(..length).map(<[u8]>::to_vec)
+    } else {
+        end.then(|| rest.to_vec())
+    };
+    if rest.len() > 2 * CLUSTER_RECORD_BYTES_MAX {
+        return Err(TOO_LONG);
+    }
+    Ok(body.map(|body| Answer { status, body }))
+}
+
+fn unchunk(bytes: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+    let mut chunks = Chunks::default();
+    let mut body = Vec::new();
+    let decoded = chunks.decode(bytes, |piece| {
+        body.extend_from_slice(piece);
+        if body.len() > CLUSTER_RECORD_BYTES_MAX { Err(Refused { status: 413, reason: TOO_LONG }) } else { Ok(()) }
+    });
+    decoded.map_err(|refused| refused.reason)?;
+    Ok(chunks.is_done().then_some(body))
+}
+
+impl Answer {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap_or_default()
+    }
+
+    /// The description that an error answer has, or its status.
+    pub(super) fn describe(&self) -> String {
+        let description = lookup(self.text(), &["description"]);
+        description.unwrap_or_else(|| format!("an answer with status {}", self.status))
+    }
+
+    /// Every problem of a refused configuration, a line each.
+    pub(super) fn problems(&self) -> String {
+        let lines = problems(self.text());
+        if lines.is_empty() { self.describe() } else { lines }
+    }
+}
+
+fn problems(document: &str) -> String {
+    let find = |index: usize, name: &str| {
+        let index = index.to_string();
+        let details: &[&[&str]] = &[&["error_details"], &["bootstrap_status", "error_details"]];
+        details.iter().find_map(|details| lookup(document, &[details, &["problems", &index, name][..]].concat()))
+    };
+    let all = (0..).map_while(|index| Some((find(index, "pointer")?, find(index, "message")?)));
+    all.map(|(pointer, message)| format!("{pointer}: {message}")).collect::<Vec<_>>().join("\n")
+}
+
+/// The code, the message and every problem of an attempt that failed.
+pub(super) fn failure(document: &str) -> String {
+    let find = |path: &[&str]| lookup(document, &[&["bootstrap_status"], path].concat()).unwrap_or_default();
+    let mut text = format!("{}: {}", find(&["error_code"]), find(&["error_details", "message"]));
+    let problems = problems(document);
+    if !problems.is_empty() {
+        text = format!("{text}\n{problems}");
+    }
+    text
+}
+
+/// A status document for people.
+pub(super) fn for_people(document: &str) -> String {
+    let bootstrap = |name: &str| lookup(document, &["bootstrap_status", name]);
+    let node = |name: &str| lookup(document, &["local_node_info", name]);
+    let mut text = String::new();
+    let mut line = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = writeln!(text, "{name:<10} {value}");
+        }
+    };
+    line("state", bootstrap("state"));
+    line("started", bootstrap("start_time"));
+    line("ended", bootstrap("end_time"));
+    line("error", bootstrap("error_code").map(|_| failure(document).replace('\n', "\n           ")));
+    line("uid", node("uid"));
+    line("version", node("software_version"));
+    line("system", node("os_version"));
+    line("cores", node("cores"));
+    line("memory", node("total_memory").map(|bytes| in_gib(&bytes)));
+    line("persistent", node("persistent_storage_path"));
+    line("ephemeral", node("ephemeral_storage_path"));
+    line("flash", node("bigredis_storage_path"));
+    for index in 0.. {
+        let index = index.to_string();
+        let find = |name: &str| lookup(document, &["local_node_info", "available_addrs", &index, name]);
+        let Some(address) = find("address") else { break };
+        line("address", Some(format!("{address} on {}", find("if_name").unwrap_or_default())));
+    }
+    text
+}
+
+fn in_gib(bytes: &str) -> String {
+    let tenths = bytes.parse::<u64>().unwrap_or_default() / (1 << 30) * 10
+        + bytes.parse::<u64>().unwrap_or_default() % (1 << 30) * 10 / (1 << 30);
+    format!("{}.{} GiB", tenths / 10, tenths % 10)
+}
+
+/// The string, number or word at a path of names and positions; `None` where there is none or the document is no JSON.
+pub(super) fn lookup(document: &str, path: &[&str]) -> Option<String> {
+    bootstrapd_core::json::check(document.as_bytes()).ok()?;
+    let mut reader = Reader::new(document.as_bytes()).ok()?;
+    let mut token = reader.token().ok()??;
+    for step in path {
+        match token {
+            Token::ObjectStart => loop {
+                let Token::Name(name) = reader.token().ok()?? else { return None };
+                if name.is(step) {
+                    break;
+                }
+                reader.skip_value().ok()?;
+            },
+            Token::ArrayStart => {
+                for _ in 0..step.parse::<usize>().ok()? {
+                    // The end of the array is no value: what follows it is not looked at.
+                    let depth = reader.depth();
+                    reader.skip_value().ok()?;
+                    if reader.depth() < depth {
+                        return None;
+                    }
+                }
+            }
+            _ => return None,
+        }
+        token = reader.token().ok()??;
+    }
+    match token {
+        Token::Text(text) => Some(text.chars().collect()),
+        Token::Number(number) => Some(number.to_owned()),
+        Token::Bool(value) => Some(value.to_string()),
+        Token::Name(_) | Token::Null | Token::ObjectStart | Token::ObjectEnd | Token::ArrayStart | Token::ArrayEnd => None,
+    }
+}
