@@ -28,6 +28,23 @@ pub enum State {
 }
 
 impl State {
+    /// All states.
+    pub const ALL: [Self; 7] = [
+        Self::Idle,
+        Self::Initiated,
+        Self::CreatingCluster,
+        Self::RecoveringCluster,
+        Self::JoiningCluster,
+        Self::Error,
+        Self::Completed,
+    ];
+
+    /// The state that `name` names.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
     /// The wire's word.
     #[must_use]
     pub const fn name(self) -> &'static str {

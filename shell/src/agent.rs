@@ -80,7 +80,7 @@ pub struct Reply<'a> {
     pub out: &'a mut Vec<u8>,
     /// The body is left out.
     pub head_only: bool,
-    /// The connection closes behind the answer.
+    /// The connection closes behind the answer, which may decide so itself.
     pub close: bool,
     /// The request was HTTP/1.0.
     pub is_1_0: bool,
@@ -305,6 +305,8 @@ impl Agent {
             return self.error(status, http::error_code(status), "the content type must be application/json", reply);
         }
         if !call.has_length {
+            // What its sender took for a body would be read as the next request.
+            reply.close = true;
             return self.error(411, http::error_code(411), "a POST needs Content-Length or chunks", reply);
         }
         match (self.machine.check_free(), purpose) {

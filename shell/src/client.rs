@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bootstrapd_core::config::{Action, Config};
 use bootstrapd_core::limits::BODY_BYTES_MAX;
 use bootstrapd_core::problems::Problems;
+use bootstrapd_core::status::State;
 use zeroize::Zeroizing;
 
 use crate::client::answer::{Answer, lookup};
@@ -39,7 +40,7 @@ pub fn run(verb: &Verb, values: &Values) -> u8 {
     let ended = asked.and_then(|asked| match verb.name {
         "status" => status(&asked),
         "create" => create(asked, values.operand.as_deref()),
-        _ => wait(&asked),
+        _ => follow(&asked),
     });
     match ended {
         Ok(()) => exit::DONE,
@@ -116,21 +117,22 @@ fn basic(user: &str, password: &[u8]) -> Zeroizing<String> {
 
 fn status(asked: &Asked) -> Result<(), Ended> {
     let answer = asked.ask(STATUS_PATIENCE).map_err(|failed| failed.ended(&asked.server))?;
-    let document = status_document(&answer)?;
+    let (document, _) = status_document(&answer)?;
     let text = if asked.json { format!("{document}\n") } else { answer::for_people(document) };
     options::print(&text);
     Ok(())
 }
 
-/// The status document in an answer, which must be one.
-fn status_document(answer: &Answer) -> Result<&str, Ended> {
+/// The status document in an answer, which must be one, and its state.
+fn status_document(answer: &Answer) -> Result<(&str, State), Ended> {
     if matches!(answer.status, 401 | 403) {
         let why = "access denied: give --user and --password-file";
         return Err((exit::DENIED, why.to_owned()));
     }
     let document = std::str::from_utf8(&answer.body).unwrap_or_default();
-    if answer.status == 200 && lookup(document, &["bootstrap_status", "state"]).is_some() {
-        return Ok(document);
+    let state = lookup(document, &["bootstrap_status", "state"]).and_then(|name| State::from_name(&name));
+    if let (200, Some(state)) = (answer.status, state) {
+        return Ok((document, state));
     }
     Err((exit::UNREACHABLE, format!("no status, but {}", answer.describe())))
 }
@@ -151,8 +153,7 @@ fn create(mut asked: Asked, file: Option<&OsStr>) -> Result<(), Ended> {
         return Ok(());
     }
     asked.login = credentials(&body).or(asked.login);
-    // The state of this moment may still be that of an earlier attempt only if the server were to lie.
-    follow(&asked, |state| matches!(state, "completed" | "error"))
+    follow(&asked)
 }
 
 fn read_body(file: Option<&OsStr>) -> Result<Zeroizing<Vec<u8>>, Ended> {
@@ -181,26 +182,20 @@ fn credentials(body: &[u8]) -> Option<Zeroizing<String>> {
     (!credentials.username.is_empty()).then(|| basic(&credentials.username, credentials.password.expose()))
 }
 
-fn wait(asked: &Asked) -> Result<(), Ended> {
-    follow(asked, |state| matches!(state, "completed" | "error"))
-}
-
-/// Polls until the state is one that ends the wait, and shows the way there on a terminal.
-fn follow(asked: &Asked, is_end: impl Fn(&str) -> bool) -> Result<(), Ended> {
+/// Polls until the bootstrap has ended, and shows the way there on a terminal.
+fn follow(asked: &Asked) -> Result<(), Ended> {
     let mut progress = Progress::new();
     let mut pause = POLL_FIRST;
     loop {
-        let asked_for = asked.ask(asked.left());
-        let last = match asked_for {
+        let last = match asked.ask(asked.left()) {
             Ok(answer) => match status_document(&answer) {
-                Ok(document) => {
-                    let state = lookup(document, &["bootstrap_status", "state"]).unwrap_or_default();
-                    if is_end(&state) {
-                        progress.end();
-                        return finish(asked, document, &state);
-                    }
-                    progress.show(&state);
-                    (exit::TIMED_OUT, format!("timed out, the state is {state}"))
+                Ok((document, state @ (State::Completed | State::Error))) => {
+                    progress.end();
+                    return finish(asked, document, state);
+                }
+                Ok((_, state)) => {
+                    progress.show(state.name());
+                    (exit::TIMED_OUT, format!("timed out, the state is {}", state.name()))
                 }
                 Err((exit::DENIED, message)) => {
                     progress.end();
@@ -213,20 +208,21 @@ fn follow(asked: &Asked, is_end: impl Fn(&str) -> bool) -> Result<(), Ended> {
                 failed.ended(&asked.server)
             }
         };
+        std::thread::sleep(pause.min(asked.left()));
+        // A last try that has no time left would only hide what the one before it found.
         if asked.left().is_zero() {
             progress.end();
             return Err(last);
         }
-        std::thread::sleep(pause.min(asked.left()));
         pause = pause.saturating_mul(2).min(POLL_MAX);
     }
 }
 
-fn finish(asked: &Asked, document: &str, state: &str) -> Result<(), Ended> {
+fn finish(asked: &Asked, document: &str, state: State) -> Result<(), Ended> {
     if asked.json {
         options::print(&format!("{document}\n"));
     }
-    if state == "completed" {
+    if state == State::Completed {
         if !asked.json {
             options::print(&answer::for_people(document));
         }

@@ -303,13 +303,15 @@ impl Connection {
         let asks = self.expects_continue;
         let close = !self.keep_alive || asks;
         let mut reply = Reply { out: &mut shared.out, head_only: self.head_only, close, is_1_0: self.is_1_0 };
-        match run(&mut shared.agent, &mut reply) {
+        let step = run(&mut shared.agent, &mut reply);
+        let cuts = asks || reply.close != close;
+        match step {
+            Step::Answered if cuts => self.enter(Phase::Closing { lingers: true }, LINGER_MS, now),
             Step::Answered => match Framing::of(self.body) {
-                Some(framing) if !asks => {
+                Some(framing) => {
                     let answer = shared.out.split_off(before);
                     self.phase = Phase::Dropping(framing, answer);
                 }
-                Some(_) => self.enter(Phase::Closing { lingers: true }, LINGER_MS, now),
                 None => self.answered(now),
             },
             Step::Read(purpose) => {

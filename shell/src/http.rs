@@ -154,6 +154,8 @@ fn version_refusal(bytes: &[u8]) -> Refused {
     let line = bytes.split(|byte| *byte == b'\r').find(|line| !line.is_empty()).unwrap_or_default();
     let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
     match version {
+        // Ours, so it is the line around it that is wrong.
+        b"HTTP/1.0" | b"HTTP/1.1" => Refused { status: 400, reason: "the request line is malformed" },
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
             Refused { status: 505, reason: "only HTTP/1.1 and HTTP/1.0 are spoken here" }
         }

@@ -134,10 +134,23 @@ impl Attached {
         Self(child)
     }
 
-    /// Lets the node go, which may have ended by now.
+    /// Lets the node go, which lives.
     pub(crate) fn detach(mut self) {
-        let _ = kill(Pid::from_raw(self.0.id().try_into().unwrap()), Signal::SIGINT);
+        kill(Pid::from_raw(self.0.id().try_into().unwrap()), Signal::SIGINT).unwrap();
         eventually("the end of strace", || self.0.try_wait().unwrap());
+    }
+
+    /// Waits for the node's end, which is that of strace too. A dying process must not be let go: strace would wait
+    /// for itself.
+    pub(crate) fn wait(mut self) {
+        eventually("the end of the node under strace", || self.0.try_wait().unwrap());
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
