@@ -1,20 +1,22 @@
 //! The cluster's record: what its nodes share, and how it begins.
 
+use core::iter;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use heapless::{String, Vec};
-use serde::{Deserialize, Serialize};
 
 use crate::config::{BigstoreDriver, Config, DnsSuffix, Limits, Policy, Ports};
 use crate::license::Terms;
 use crate::limits::*;
 use crate::node::{self, NodeInfo, SOFTWARE_VERSION};
-use crate::record::{Id, Membership, deserialize_hex, serialize_hex};
+use crate::record::{Id, Membership};
 use crate::time::Timestamp;
 use crate::write::Writer;
 
+mod codec;
+
 /// A cluster: its settings, its administrator's password hash and its members.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cluster {
     /// Names the cluster for its whole life.
     pub cluster_id: Id,
@@ -55,34 +57,42 @@ pub struct Cluster {
 }
 
 /// An Argon2id hash of a password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PasswordHash {
     /// Which of the two parameter sets was used.
     pub cost: HashCost,
     /// Random.
-    #[serde(serialize_with = "hex", deserialize_with = "deserialize_hex")]
     pub salt: [u8; 16],
     /// The hash.
-    #[serde(serialize_with = "hex", deserialize_with = "deserialize_hex")]
     pub hash: [u8; 32],
 }
 
-fn hex<S: serde::Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
-    serialize_hex(bytes, serializer)
-}
-
 /// Argon2id parameters. There are two sets and no others, whatever a record or a peer says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HashCost {
     /// 19 MiB, 2 passes, 1 lane.
+    #[default]
     Standard,
     /// 7 MiB, 5 passes, 1 lane: for machines under 64 MiB.
     Small,
 }
 
+impl HashCost {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Standard, Self::Small];
+
+    /// The record's word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Small => "small",
+        }
+    }
+}
+
 /// A node of a cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Its number.
     pub uid: u32,
@@ -130,9 +140,6 @@ impl Cluster {
     #[must_use]
     pub fn found(seed: Seed, node_id: Id, config: &Config, terms: Terms, facts: &NodeInfo, now: Timestamp) -> Self {
         let addr = own_address(config, facts);
-        let mut members = Vec::new();
-        // A list for MEMBERS_MAX has room for the first.
-        let _ = members.push(Member::new(FOUNDER_UID, node_id, addr, config, facts));
         Self {
             cluster_id: seed.cluster_id,
             epoch: 1,
@@ -151,7 +158,7 @@ impl Cluster {
             terms,
             username: config.credentials.username.clone(),
             password: seed.password,
-            members,
+            members: iter::once(Member::new(FOUNDER_UID, node_id, addr, config, facts)).collect(),
         }
     }
 
@@ -233,6 +240,7 @@ impl Cluster {
 /// The number of the node that creates a cluster.
 pub const FOUNDER_UID: u32 = 1;
 
+/// Also for the record: where this changes, its version must.
 fn write_suffix(suffix: &DnsSuffix, writer: &mut Writer<'_>) {
     writer.open('{').name("name").text(&suffix.name).name("cluster_default").bool(suffix.cluster_default);
     writer.name("use_aaaa_ns").bool(suffix.use_aaaa_ns).name("use_internal_addr").bool(suffix.use_internal_addr);

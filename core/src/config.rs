@@ -8,7 +8,6 @@ use core::net::IpAddr;
 use core::num::NonZeroU32;
 
 use heapless::{String, Vec};
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use crate::json::{Text, TooLong};
@@ -21,10 +20,10 @@ pub mod table;
 mod walk;
 
 /// What a bootstrap is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Action {
     /// Found a cluster with this node as its first.
+    #[default]
     CreateCluster,
     /// Become a node of a cluster that exists.
     JoinCluster,
@@ -88,12 +87,7 @@ impl<const N: usize> Secret<N> {
     /// [`TooLong`] when `text` has more than `N` bytes; nothing is kept of it.
     pub fn set(&mut self, text: Text<'_>) -> Result<(), TooLong> {
         self.wipe();
-        let copied = match text.plain() {
-            Some(plain) => self.0.extend_from_slice(plain.as_bytes()).map_err(|_| TooLong),
-            None => text.chars().try_for_each(|character| {
-                self.0.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()).map_err(|_| TooLong)
-            }),
-        };
+        let copied = text.pieces(|piece| self.0.extend_from_slice(piece.as_bytes()).map_err(|_| TooLong));
         copied.inspect_err(|_| self.wipe())
     }
 }
@@ -209,7 +203,7 @@ impl Default for Identity {
 }
 
 /// `node.paths`; empty where the agent's own apply.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paths {
     /// `persistent_path`
     pub persistent: String<PATH_BYTES_MAX>,
@@ -222,8 +216,7 @@ pub struct Paths {
 }
 
 /// `node.bigstore_driver`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BigstoreDriver {
     /// `speedb`
     Speedb,
@@ -232,6 +225,9 @@ pub enum BigstoreDriver {
 }
 
 impl BigstoreDriver {
+    /// All drivers.
+    pub const ALL: [Self; 2] = [Self::Speedb, Self::Rocksdb];
+
     /// The wire's word.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -243,7 +239,7 @@ impl BigstoreDriver {
 }
 
 /// `node.limits`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// `max_listeners`
     pub max_listeners: u32,
@@ -273,7 +269,7 @@ pub struct Credentials {
 }
 
 /// `policy`: defaults for what the cluster will run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// `default_fork_evict_ram`
     pub default_fork_evict_ram: bool,
@@ -303,8 +299,7 @@ impl Default for Policy {
 }
 
 /// Which nodes answer for a database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyPolicy {
     /// `single`
     Single,
@@ -315,6 +310,9 @@ pub enum ProxyPolicy {
 }
 
 impl ProxyPolicy {
+    /// All policies.
+    pub const ALL: [Self; 3] = [Self::Single, Self::AllMasterShards, Self::AllNodes];
+
     /// The wire's word.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -327,8 +325,7 @@ impl ProxyPolicy {
 }
 
 /// How shards are spread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
     /// `dense`
     Dense,
@@ -337,6 +334,9 @@ pub enum Placement {
 }
 
 impl Placement {
+    /// All placements.
+    pub const ALL: [Self; 2] = [Self::Dense, Self::Sparse];
+
     /// The wire's word.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -348,7 +348,7 @@ impl Placement {
 }
 
 /// One of `dns_suffixes`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DnsSuffix {
     /// `name`
     pub name: String<HOST_BYTES_MAX>,
@@ -363,7 +363,7 @@ pub struct DnsSuffix {
 }
 
 /// The five ports, with the vendor's defaults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
     /// `cnm_https_port`: also where a joiner looks by default.
     pub cnm_https: u16,

@@ -3,17 +3,18 @@
 use core::fmt::{self, Write as _};
 
 use heapless::{String, Vec};
-use serde::{Deserialize, Serialize};
 
 use crate::limits::*;
 use crate::problems::Problems;
 use crate::write::Writer;
 
+mod codec;
+
 /// A rack's name.
 pub type RackId = String<RACK_BYTES_MAX>;
 
 /// What went wrong, and the sentence that says so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The code and its detail fields.
     pub cause: Cause,
@@ -23,8 +24,7 @@ pub struct Failure {
 
 /// An error code with its detail fields.
 #[expect(clippy::large_enum_variant, reason = "there is no heap to box a list into; one failure exists at a time")]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The configuration cannot be used.
     ConfigError {
@@ -89,7 +89,7 @@ pub enum Cause {
 }
 
 /// A node that a joiner tried.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeTried {
     /// As it was given.
     pub node: String<NODE_ADDRESS_BYTES_MAX>,
@@ -98,8 +98,7 @@ pub struct NodeTried {
 }
 
 /// Why a node could not be joined through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TriedReason {
     /// Its name could not be looked up.
     NotFound,
@@ -116,6 +115,10 @@ pub enum TriedReason {
 }
 
 impl TriedReason {
+    /// All reasons.
+    pub const ALL: [Self; 6] =
+        [Self::NotFound, Self::BadAddress, Self::Refused, Self::Unreachable, Self::TimedOut, Self::NotAMember];
+
     /// The wire's words.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -131,7 +134,7 @@ impl TriedReason {
 }
 
 /// A node that is down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedNode {
     /// Its uid.
     pub uid: u32,
@@ -140,7 +143,7 @@ pub struct FailedNode {
 }
 
 /// A setting that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// Its name.
     pub setting: String<FEATURE_BYTES_MAX>,
@@ -151,8 +154,7 @@ pub struct Mismatch {
 }
 
 /// What is wrong with a licence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// The signature is not by the key that this agent trusts.
     BadSignature,
@@ -171,6 +173,17 @@ pub enum Violation {
 }
 
 impl Violation {
+    /// All violations.
+    pub const ALL: [Self; 7] = [
+        Self::BadSignature,
+        Self::Malformed,
+        Self::Expired,
+        Self::NotYetActive,
+        Self::ClusterNameMismatch,
+        Self::NodeLimitExceeded,
+        Self::FeatureMissing,
+    ];
+
     /// The wire's word.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -221,6 +234,7 @@ impl Cause {
         }
     }
 
+    /// Writes the detail fields, for the wire and for a record: where this changes, a record's version must.
     fn write(&self, writer: &mut Writer<'_>) {
         match self {
             Self::ConfigError { required_rack_id } => {
@@ -275,6 +289,12 @@ impl Cause {
             }
             Self::AccessDenied {} | Self::PathError {} | Self::InternalError {} => {}
         }
+    }
+}
+
+impl Default for Failure {
+    fn default() -> Self {
+        Self { cause: Cause::InternalError {}, message: String::new() }
     }
 }
 

@@ -7,7 +7,7 @@
 use core::fmt;
 use core::str;
 
-use heapless::String;
+use heapless::string::StringView;
 
 use crate::limits::NESTING_MAX;
 
@@ -107,9 +107,13 @@ impl<'a> Text<'a> {
 
     /// Whether the unescaped content is `other`.
     #[must_use]
+    #[inline(always)]
     pub fn is(self, other: &str) -> bool {
         match self.plain() {
-            Some(plain) => plain == other,
+            // Most names differ in length or in their first byte: that much is cheaper than a call.
+            Some(plain) => {
+                plain.as_bytes().first() == other.as_bytes().first() && same_bytes(plain.as_bytes(), other.as_bytes())
+            }
             None => self.chars().eq(other.chars()),
         }
     }
@@ -127,16 +131,30 @@ impl<'a> Text<'a> {
     ///
     /// # Errors
     /// [`TooLong`] when the content is longer than the room left.
-    pub fn copy_to<const N: usize>(self, target: &mut String<N>) -> Result<(), TooLong> {
+    pub fn copy_to(self, target: &mut StringView) -> Result<(), TooLong> {
         let before = target.len();
-        let copied = match self.plain() {
-            Some(plain) => target.push_str(plain),
-            None => self.chars().try_for_each(|character| target.push(character)),
-        };
-        copied.map_err(|_| {
-            target.truncate(before);
-            TooLong
-        })
+        self.pieces(|piece| target.push_str(piece).map_err(|_| TooLong)).inspect_err(|_| target.truncate(before))
+    }
+
+    /// Hands the unescaped content to `put`, piece by piece: what stands between two escapes is one piece.
+    ///
+    /// # Errors
+    /// The first one of `put`.
+    pub fn pieces(self, mut put: impl FnMut(&str) -> Result<(), TooLong>) -> Result<(), TooLong> {
+        if !self.escaped {
+            return put(self.raw);
+        }
+        let mut rest = self.raw;
+        while !rest.is_empty() {
+            let (ordinary, escaped) = rest.split_at_checked(ordinary_length(rest.as_bytes())).unwrap_or((rest, ""));
+            put(ordinary)?;
+            let mut characters = Unescape { rest: escaped };
+            if let Some(character) = characters.next() {
+                put(character.encode_utf8(&mut [0; 4]))?;
+            }
+            rest = characters.rest;
+        }
+        Ok(())
     }
 }
 
@@ -258,13 +276,43 @@ impl<'a> Reader<'a> {
             Expect::ValueOrEnd if byte == Some(b']') => Ok(Some(self.close())),
             Expect::Value | Expect::ValueOrEnd => self.value(byte).map(Some),
             Expect::NameOrEnd if byte == Some(b'}') => Ok(Some(self.close())),
-            Expect::NameOrEnd => self.name(byte).map(Some),
+            Expect::NameOrEnd => self.name(byte).map(|name| Some(Token::Name(name))),
             Expect::CommaOrEnd => self.comma_or_end(byte).map(Some),
             Expect::End => match byte {
                 None => Ok(None),
                 Some(_) => Err(self.fault(FaultKind::Trailing)),
             },
         }
+    }
+
+    /// The next member's name, inside an object; `None` at the object's end. The same as [`Reader::token`], for a
+    /// caller that knows where it is.
+    ///
+    /// # Errors
+    /// A [`Fault`] where the text is not JSON.
+    #[inline(always)]
+    pub fn next_name(&mut self) -> Result<Option<Text<'a>>, Fault> {
+        let mut byte = self.skip_space();
+        if byte == Some(b'}') {
+            self.close();
+            return Ok(None);
+        }
+        if self.expect == Expect::CommaOrEnd {
+            self.demand(byte, b',')?;
+            self.step(1);
+            byte = self.skip_space();
+        }
+        self.name(byte).map(Some)
+    }
+
+    /// The first token of a member's value. The same as [`Reader::token`], for a caller that has just read its name.
+    ///
+    /// # Errors
+    /// A [`Fault`] where the text is not JSON.
+    #[inline(always)]
+    pub fn next_value(&mut self) -> Result<Token<'a>, Fault> {
+        let byte = self.skip_space();
+        self.value(byte)
     }
 
     /// Steps over one value, whatever it holds. To be called where a value is next.
@@ -285,13 +333,14 @@ impl<'a> Reader<'a> {
         self.objects & 1 == 1
     }
 
+    #[inline(always)]
     fn comma_or_end(&mut self, byte: Option<u8>) -> Result<Token<'a>, Fault> {
         let close = if self.in_object() { b'}' } else { b']' };
         match byte {
             Some(b',') => {
                 self.step(1);
                 let byte = self.skip_space();
-                if self.in_object() { self.name(byte) } else { self.value(byte) }
+                if self.in_object() { self.name(byte).map(Token::Name) } else { self.value(byte) }
             }
             Some(byte) if byte == close => Ok(self.close()),
             Some(_) => Err(self.fault(FaultKind::Unexpected)),
@@ -299,16 +348,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn name(&mut self, byte: Option<u8>) -> Result<Token<'a>, Fault> {
+    #[inline(always)]
+    fn name(&mut self, byte: Option<u8>) -> Result<Text<'a>, Fault> {
         self.demand(byte, b'"')?;
         let name = self.string()?;
         let colon = self.skip_space();
         self.demand(colon, b':')?;
         self.step(1);
         self.expect = Expect::Value;
-        Ok(Token::Name(name))
+        Ok(name)
     }
 
+    #[inline(always)]
     fn value(&mut self, byte: Option<u8>) -> Result<Token<'a>, Fault> {
         let Some(byte) = byte else {
             return Err(self.fault(FaultKind::Ends));
@@ -327,6 +378,7 @@ impl<'a> Reader<'a> {
         Ok(token)
     }
 
+    #[inline(always)]
     fn open(&mut self, object: bool) -> Result<Token<'a>, Fault> {
         if self.depth >= NESTING_MAX {
             return Err(self.fault(FaultKind::Nesting));
@@ -338,6 +390,7 @@ impl<'a> Reader<'a> {
         Ok(if object { Token::ObjectStart } else { Token::ArrayStart })
     }
 
+    #[inline(always)]
     fn close(&mut self) -> Token<'a> {
         let object = self.in_object();
         self.step(1);
@@ -360,21 +413,18 @@ impl<'a> Reader<'a> {
         Ok(token)
     }
 
+    #[inline(always)]
     fn string(&mut self) -> Result<Text<'a>, Fault> {
         self.step(1);
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at = self.at.saturating_add(ordinary_length(self.rest()));
+            self.step(ordinary_length(self.rest()));
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
-                    let length = escape(self.text.as_bytes().get(self.at.saturating_add(1)..).unwrap_or_default());
-                    let Some((_, length)) = length else {
-                        return Err(self.fault(FaultKind::Escape));
-                    };
-                    self.step(length.saturating_add(1));
+                    self.escape()?;
                 }
                 Some(_) => return Err(self.fault(FaultKind::Control)),
                 None => return Err(self.fault(FaultKind::Ends)),
@@ -384,6 +434,14 @@ impl<'a> Reader<'a> {
         let raw = self.text.get(start..self.at).unwrap_or_default();
         self.step(1);
         Ok(Text { raw, escaped })
+    }
+
+    #[inline(never)]
+    fn escape(&mut self) -> Result<(), Fault> {
+        let behind = self.rest().get(1..).unwrap_or_default();
+        let Some((_, length)) = escape(behind) else { return Err(self.fault(FaultKind::Escape)) };
+        self.step(length.wrapping_add(1));
+        Ok(())
     }
 
     fn number(&mut self) -> Result<&'a str, Fault> {
@@ -418,6 +476,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline(always)]
     fn skip_space(&mut self) -> Option<u8> {
         loop {
             let byte = self.peek();
@@ -445,33 +504,61 @@ impl<'a> Reader<'a> {
     }
 
     fn step(&mut self, bytes: usize) {
-        self.at = self.at.saturating_add(bytes);
+        // Never past the text's end by more than a byte, so this cannot wrap; a check would cost on every byte.
+        self.at = self.at.wrapping_add(bytes);
     }
 
+    #[cold]
+    #[inline(never)]
     fn fault(&self, kind: FaultKind) -> Fault {
         Fault { kind, at: self.at }
     }
 }
 
+/// Whether two texts are the same, eight bytes at a time: the general comparison costs more for texts so short.
+fn same_bytes(one: &[u8], two: &[u8]) -> bool {
+    let ((ones, one_rest), (twos, two_rest)) = (one.as_chunks::<8>(), two.as_chunks::<8>());
+    one.len() == two.len()
+        && ones.iter().zip(twos).all(|(one, two)| u64::from_le_bytes(*one) == u64::from_le_bytes(*two))
+        && one_rest.iter().zip(two_rest).all(|(one, two)| one == two)
+}
+
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const TOPS: u64 = ONES << 7;
+
+/// The classic "does this word have a zero byte": its top bit is set. Exact up to the first, and that is all we use.
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & TOPS
+}
+
+/// Where `byte` is for the first time: eight bytes at a time.
+#[must_use]
+#[inline]
+pub fn find_byte(bytes: &[u8], byte: u8) -> Option<usize> {
+    let pattern = ONES.wrapping_mul(u64::from(byte));
+    let (words, _) = bytes.as_chunks::<8>();
+    let skipped = words.iter().take_while(|word| zeros(u64::from_le_bytes(**word) ^ pattern) == 0).count();
+    let skipped = skipped.wrapping_mul(8);
+    let rest = bytes.get(skipped..).unwrap_or_default();
+    rest.iter().position(|other| *other == byte).map(|at| at.wrapping_add(skipped))
+}
+
 /// How many bytes at the start of `bytes` are neither quote, backslash nor control: eight at a time.
+#[inline]
 pub(crate) fn ordinary_length(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const TOPS: u64 = ONES << 7;
-    // The classic "does this word have a zero byte" test; exact up to the first hit, and that is all we use.
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & TOPS;
     let (words, _) = bytes.as_chunks::<8>();
     let mut length = 0_usize;
     for word in words {
         let word = u64::from_le_bytes(*word);
         let control = word.wrapping_sub(ONES.wrapping_mul(0x20)) & !word & TOPS;
-        let hits = control | has_zero(word ^ ONES.wrapping_mul(0x22)) | has_zero(word ^ ONES.wrapping_mul(0x5C));
+        let hits = control | zeros(word ^ ONES.wrapping_mul(0x22)) | zeros(word ^ ONES.wrapping_mul(0x5C));
         if hits != 0 {
-            return length.saturating_add(hits.trailing_zeros() as usize / 8);
+            return length.wrapping_add(hits.trailing_zeros() as usize / 8);
         }
-        length = length.saturating_add(8);
+        length = length.wrapping_add(8);
     }
     let rest = bytes.get(length..).unwrap_or_default();
-    length.saturating_add(rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count())
+    length.wrapping_add(rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count())
 }
 
 /// Checks that `bytes` are one JSON value that this crate would read.

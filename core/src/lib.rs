@@ -6,7 +6,7 @@
 //! To read in this order: [`machine`] is one attempt's whole life; [`config`] what an attempt is asked to do;
 //! [`failure`] and [`problems`] how it can go wrong; [`status`] what callers see of it; [`cluster`] and [`license`]
 //! what it makes; [`record`] what survives a restart; [`api`] who may ask for what. Under them lie [`json`],
-//! [`write`] and [`time`].
+//! [`mod@write`], its mirror [`fields`], and [`time`].
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -19,6 +19,7 @@ pub mod api;
 pub mod cluster;
 pub mod config;
 pub mod failure;
+pub mod fields;
 pub mod json;
 pub mod license;
 pub mod limits;

@@ -6,12 +6,12 @@
 
 use base64ct::{Base64, Encoding as _};
 use heapless::{String, Vec};
-use serde::{Deserialize, Serialize};
 
 use crate::failure::Violation;
-use crate::json;
+use crate::fields::Fields;
 use crate::limits::*;
 use crate::time::Timestamp;
+use crate::write::Writer;
 
 const START: &str = "----- LICENSE START -----";
 const END: &str = "----- LICENSE END -----";
@@ -24,13 +24,11 @@ const TRIAL_DAYS: u32 = 30;
 const TRIAL_SHARDS: u32 = 4;
 
 /// What a licence grants.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
     /// Whose it is.
-    #[serde(default)]
     pub owner: String<OWNER_BYTES_MAX>,
     /// The only cluster that it is for; empty for any.
-    #[serde(default)]
     pub cluster_name: String<CLUSTER_NAME_BYTES_MAX>,
     /// From when it is in force.
     pub activation_date: Timestamp,
@@ -39,26 +37,21 @@ pub struct Terms {
     /// Shards in all.
     pub shards_limit: u32,
     /// Nodes; no limit where absent.
-    #[serde(default)]
     pub node_limit: Option<u32>,
     /// What may be used.
     pub features: Vec<String<FEATURE_BYTES_MAX>, FEATURES_MAX>,
 }
 
-/// The statement as it is signed: dates are texts, as on the wire.
-#[derive(Deserialize)]
-struct Statement {
-    #[serde(default)]
-    owner: String<OWNER_BYTES_MAX>,
-    #[serde(default)]
-    cluster_name: String<CLUSTER_NAME_BYTES_MAX>,
-    activation_date: String<20>,
-    expiration_date: String<20>,
-    shards_limit: u32,
-    #[serde(default)]
-    node_limit: Option<u32>,
-    features: Vec<String<FEATURE_BYTES_MAX>, FEATURES_MAX>,
-}
+/// The members of a signed statement, and whether each must be there.
+const MEMBERS: [(&str, bool); 7] = [
+    ("owner", false),
+    ("cluster_name", false),
+    ("activation_date", true),
+    ("expiration_date", true),
+    ("shards_limit", true),
+    ("node_limit", false),
+    ("features", true),
+];
 
 impl Terms {
     /// What a cluster without a licence gets: 30 days from `created`, 4 shards, any number of nodes.
@@ -74,6 +67,47 @@ impl Terms {
             node_limit: None,
             features,
         }
+    }
+
+    /// Reads the value of one of [`MEMBERS`]. What may be missing may be null too.
+    fn read_member(&mut self, name: &str, fields: &mut Fields<'_>) {
+        match name {
+            "owner" | "cluster_name" | "node_limit" if fields.null() => {}
+            "owner" => _ = fields.text(&mut self.owner),
+            "cluster_name" => _ = fields.text(&mut self.cluster_name),
+            "activation_date" => _ = fields.time(&mut self.activation_date),
+            "expiration_date" => _ = fields.time(&mut self.expiration_date),
+            "shards_limit" => _ = fields.number(&mut self.shards_limit),
+            "node_limit" => _ = fields.number(self.node_limit.insert(0)),
+            _ => _ = fields.texts(&mut self.features),
+        }
+    }
+
+    /// Writes them for a record.
+    pub(crate) fn write_record(&self, writer: &mut Writer<'_>) {
+        writer.open('{').name("owner").text(&self.owner).name("cluster_name").text(&self.cluster_name);
+        writer.name("activation_date").time(self.activation_date).name("expiration_date").time(self.expiration_date);
+        writer.name("shards_limit").number(u64::from(self.shards_limit));
+        if let Some(limit) = self.node_limit {
+            writer.name("node_limit").number(u64::from(limit));
+        }
+        writer.name("features").open('[');
+        for feature in &self.features {
+            writer.text(feature);
+        }
+        writer.close(']').close('}');
+    }
+
+    /// Reads what [`Terms::write_record`] wrote.
+    pub(crate) fn read_record(&mut self, fields: &mut Fields<'_>) {
+        fields.open('{').name("owner").text(&mut self.owner).name("cluster_name").text(&mut self.cluster_name);
+        fields.name("activation_date").time(&mut self.activation_date);
+        fields.name("expiration_date").time(&mut self.expiration_date);
+        fields.name("shards_limit").number(&mut self.shards_limit);
+        if let Some(limit) = fields.optional("node_limit", &mut self.node_limit) {
+            fields.number(limit);
+        }
+        fields.name("features").texts(&mut self.features).close('}');
     }
 
     /// Whether a cluster called `name` of `nodes` nodes may exist now, with flash storage if `flash`.
@@ -127,19 +161,25 @@ fn signed<'a>(license: &str, buffer: &'a mut [u8; LICENSE_BYTES_MAX]) -> Option<
     decoded.split_first_chunk()
 }
 
+/// Reads a statement: its members in any order, each at most once; those of a later version are passed over.
 fn read(statement: &[u8]) -> Option<Terms> {
-    json::check(statement).ok()?;
-    let mut scratch = [0; LICENSE_BYTES_MAX];
-    let (statement, _): (Statement, _) = serde_json_core::from_slice_escaped(statement, &mut scratch).ok()?;
-    Some(Terms {
-        owner: statement.owner,
-        cluster_name: statement.cluster_name,
-        activation_date: Timestamp::parse(&statement.activation_date)?,
-        expiration_date: Timestamp::parse(&statement.expiration_date)?,
-        shards_limit: statement.shards_limit,
-        node_limit: statement.node_limit,
-        features: statement.features,
-    })
+    let mut fields = Fields::new(statement).ok()?;
+    let mut terms = Terms::default();
+    let mut seen = [false; MEMBERS.len()];
+    fields.open('{');
+    while let Some(name) = fields.any_name() {
+        match MEMBERS.iter().zip(&mut seen).find(|((known, _), _)| name.is(known)) {
+            Some((_, true)) => return None,
+            Some(((known, _), seen)) => {
+                *seen = true;
+                terms.read_member(known, &mut fields);
+            }
+            None => fields.skip(),
+        }
+    }
+    fields.close('}');
+    fields.finish().ok()?;
+    MEMBERS.iter().zip(seen).all(|((_, required), seen)| seen || !required).then_some(terms)
 }
 
 #[cfg(test)]
@@ -194,6 +234,33 @@ mod tests {
         ];
         for case in cases {
             assert_eq!(open(case, |_, _| true), Err(Violation::Malformed), "{case}");
+        }
+    }
+
+    #[test]
+    fn members_come_in_any_order_and_three_may_be_missing_or_null() {
+        let read = |statement: &str| open(&armoured(statement), |_, _| true);
+        let least = r#" {"later":{"owner":[[]]},"features":[],"shards_limit":0,"expiration_date":"2030-01-01T00:00:00Z","activation_date":"2020-01-01T00:00:00Z"} "#;
+        let terms = read(least).unwrap();
+        assert_eq!((&*terms.owner, &*terms.cluster_name, terms.node_limit), ("", "", None));
+        assert_eq!(terms.activation_date, self::terms().activation_date);
+        let nulls = least.replace("\"later\"", r#""node_limit":null,"owner":null,"cluster_name":null,"later""#);
+        assert_eq!(read(&nulls), Ok(terms));
+        for (old, new) in [
+            ("\"features\":[],", ""),
+            ("\"shards_limit\":0,", ""),
+            ("\"shards_limit\":0", "\"shards_limit\":null"),
+            ("\"shards_limit\":0", "\"shards_limit\":\"0\""),
+            ("\"shards_limit\":0", "\"shards_limit\":0,\"shards_limit\":0"),
+            ("\"features\":[]", "\"features\":[],\"owner\":null,\"owner\":\"a\""),
+            ("\"features\":[]", "\"features\":null"),
+            ("\"features\":[]", "\"features\":[1]"),
+            ("\"features\":[]", "\"features\":[],\"node_limit\":4294967296"),
+            ("\"features\":[]", "\"features\":[],\"cluster_name\":{}"),
+            ("[[]]", "[[]"),
+        ] {
+            assert!(least.contains(old));
+            assert_eq!(read(&least.replace(old, new)), Err(Violation::Malformed), "{old} {new}");
         }
     }
 

@@ -69,8 +69,6 @@ pub const FACT_BYTES_MAX: usize = 128;
 pub const NODE_RECORD_BYTES_MAX: usize = 128 * 1024;
 /// The cluster's record, encoded.
 pub const CLUSTER_RECORD_BYTES_MAX: usize = 256 * 1024;
-/// The longest string inside a record, which the decoder unescapes in one piece.
-pub const RECORD_STRING_BYTES_MAX: usize = PROBLEMS_BYTES_MAX;
 /// A status document.
 pub const STATUS_BYTES_MAX: usize = 128 * 1024;
 /// The description of a refusal.

@@ -19,7 +19,7 @@ use crate::license::{self, Terms};
 use crate::limits::PATH_BYTES_MAX;
 use crate::node::NodeInfo;
 use crate::problems::{Place, Problems};
-use crate::record::{self, Id, Kind, Membership, NodeRecord, NodeRecordView, Standing};
+use crate::record::{Id, Membership, NodeRecord, NodeRecordView, Standing};
 use crate::status::State;
 use crate::time::Timestamp;
 
@@ -326,7 +326,10 @@ impl Machine {
     fn refuse(&mut self, before: Rest) {
         self.config.clear();
         self.problems.copy_from(&self.config_problems);
-        self.failure = Some(Failure::new(Cause::ConfigError { required_rack_id: None }, ""));
+        // In place: a failure is twelve kilobytes, of which this one uses a few bytes.
+        let failure = self.failure.get_or_insert_with(|| Failure::internal(""));
+        failure.cause = Cause::ConfigError { required_rack_id: None };
+        failure.message.clear();
         self.start_time = None;
         self.end_time = None;
         self.phase = Phase::AtRest(if before == Rest::Expelled { before } else { Rest::Failed });
@@ -531,7 +534,7 @@ impl Machine {
             membership: self.membership.filter(|_| ended),
             paths: &self.paths,
         };
-        record::encode(Kind::Node, &view, buffer)
+        view.encode(buffer)
     }
 
     /// The public state, derived from the phase.

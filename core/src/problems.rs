@@ -4,7 +4,7 @@ use core::fmt::{self, Write as _};
 
 use heapless::String;
 
-use crate::json::Text;
+use crate::json::{Text, TooLong, ordinary_length};
 use crate::limits::{PATH_BYTES_MAX, PROBLEMS_BYTES_MAX};
 use crate::write::escape;
 
@@ -57,13 +57,25 @@ struct Pointer<'a>(Place<'a>);
 
 impl fmt::Display for Pointer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl Pointer<'_> {
+    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let Place { path, element, name, index } = self.0;
-        path.iter().try_for_each(|object| write!(f, "/{object}"))?;
+        for object in path {
+            f.write_str("/")?;
+            f.write_str(object)?;
+        }
         if let Some(element) = element {
             write!(f, "/{element}")?;
         }
         match name {
-            Some(Name::Known(name)) => write!(f, "/{name}")?,
+            Some(Name::Known(name)) => {
+                f.write_str("/")?;
+                f.write_str(name)?;
+            }
             Some(Name::Foreign(name)) => {
                 f.write_char('/')?;
                 name.chars().try_for_each(|character| match character {
@@ -82,20 +94,29 @@ struct Dotted<'a>(Place<'a>);
 
 impl fmt::Display for Dotted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl Dotted<'_> {
+    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let Place { path, element, name, index } = self.0;
         if path.is_empty() && name.is_none() {
             return f.write_str("the body");
         }
         for (position, object) in path.iter().enumerate() {
-            let dot = if position == 0 { "" } else { "." };
-            write!(f, "{dot}{object}")?;
+            f.write_str(if position == 0 { "" } else { "." })?;
+            f.write_str(object)?;
         }
         if let Some(element) = element {
             write!(f, "[{element}]")?;
         }
         let dot = if path.is_empty() { "" } else { "." };
         match name {
-            Some(Name::Known(name)) => write!(f, "{dot}{name}")?,
+            Some(Name::Known(name)) => {
+                f.write_str(dot)?;
+                f.write_str(name)?;
+            }
             Some(Name::Foreign(name)) => {
                 f.write_str(dot)?;
                 name.chars().try_for_each(|character| f.write_char(character))?;
@@ -111,17 +132,17 @@ pub(crate) struct Quoted<'a>(pub Text<'a>);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
+        f.write_str("\"")?;
         let mut room = PATH_BYTES_MAX;
-        for character in self.0.chars() {
-            let Some(left) = room.checked_sub(character.len_utf8()) else {
-                f.write_str("...")?;
-                break;
-            };
-            room = left;
-            f.write_char(character)?;
-        }
-        f.write_char('"')
+        let mut written = Ok(());
+        let whole = self.0.pieces(|piece| {
+            let kept = piece.get(..piece.floor_char_boundary(room)).unwrap_or_default();
+            written = written.and_then(|()| f.write_str(kept));
+            room = room.saturating_sub(piece.len());
+            if kept.len() == piece.len() { Ok(()) } else { Err(TooLong) }
+        });
+        written?;
+        f.write_str(if whole.is_ok() { "\"" } else { "...\"" })
     }
 }
 
@@ -182,10 +203,11 @@ impl Problems {
     fn write(&mut self, place: Place<'_>, what: impl fmt::Display, first: bool) -> fmt::Result {
         let json = &mut self.json;
         json.write_str(if first { "{\"pointer\":\"" } else { ",{\"pointer\":\"" })?;
-        write!(Escaped(json), "{}", place.pointer())?;
+        Pointer(place).write(&mut Escaped(json))?;
         json.write_str("\",\"message\":\"")?;
         let message = json.len();
-        write!(Escaped(json), "{} {what}", Dotted(place))?;
+        Dotted(place).write(&mut Escaped(json))?;
+        write!(Escaped(json), " {what}")?;
         if first {
             self.first = (message, json.len());
         }
@@ -235,7 +257,11 @@ struct Escaped<'a>(&'a mut String<PROBLEMS_BYTES_MAX>);
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut written = Ok(());
-        escape(text, |piece| written = written.and_then(|()| self.0.write_str(piece)));
+        if ordinary_length(text.as_bytes()) == text.len() {
+            written = self.0.push_str(text).map_err(|_| fmt::Error);
+        } else {
+            escape(text, |piece| written = written.and_then(|()| self.0.write_str(piece)));
+        }
         let limit = PROBLEMS_BYTES_MAX.saturating_sub(MORE.len()).saturating_sub("\",\"message\":\"\"}".len());
         if self.0.len() > limit { Err(fmt::Error) } else { written }
     }

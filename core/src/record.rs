@@ -3,18 +3,22 @@
 //! A record is a line that names its kind and version, one line of JSON, and a line with the CRC-64 of all that
 //! came before. Any flipped bit, any cut and anything appended is noticed; a damaged record never reads as an
 //! empty one.
+//!
+//! Each kind writes its members in one order, and reads back exactly these in exactly this order: another shape is
+//! another [`VERSION`].
 
 use core::fmt;
 
 use crc::{CRC_64_XZ, Crc};
 use heapless::String;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::config::{Action, Paths};
 use crate::failure::Failure;
-use crate::json::{self, TooLong};
+use crate::fields::Fields;
+use crate::json::TooLong;
 use crate::limits::PROBLEMS_BYTES_MAX;
 use crate::time::Timestamp;
+use crate::write::Writer;
 
 /// The version that this code writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
@@ -62,32 +66,45 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Encodes `value` into `buffer` and returns the length.
+/// What a record says, and how it is written and read: one JSON value, call by call the same.
+pub trait Record {
+    /// Which record it is.
+    const KIND: Kind;
+
+    /// Writes all of it.
+    fn write(&self, writer: &mut Writer<'_>);
+
+    /// Reads what [`Record::write`] wrote, whatever `self` held before.
+    fn read(&mut self, fields: &mut Fields<'_>);
+}
+
+/// Encodes `record` into `buffer` and returns the length.
 ///
 /// # Errors
 /// [`TooLong`] when the buffer is too small.
-pub fn encode(kind: Kind, value: &impl Serialize, buffer: &mut [u8]) -> Result<usize, TooLong> {
-    let mut header = String::<40>::new();
-    fmt::Write::write_fmt(&mut header, format_args!("{}{VERSION}\n", kind.header())).map_err(|_| TooLong)?;
-    let body = buffer.get_mut(header.len()..).ok_or(TooLong)?;
-    let body_length = serde_json_core::to_slice(value, body).map_err(|_| TooLong)?;
-    let length = header.len().checked_add(body_length).ok_or(TooLong)?;
-    buffer.get_mut(..header.len()).ok_or(TooLong)?.copy_from_slice(header.as_bytes());
+pub fn encode<R: Record>(record: &R, buffer: &mut [u8]) -> Result<usize, TooLong> {
+    envelop(R::KIND, buffer, &|writer| record.write(writer))
+}
+
+/// Decodes into `record` in place: the records are too big to be handed around.
+///
+/// # Errors
+/// A [`Fault`] unless `bytes` are exactly what [`encode`] made of an `R`; then `record` holds anything.
+pub fn decode<R: Record>(bytes: &[u8], record: &mut R) -> Result<(), Fault> {
+    let mut fields = Fields::new(body(R::KIND, bytes)?)?;
+    record.read(&mut fields);
+    fields.finish()
+}
+
+fn envelop(kind: Kind, buffer: &mut [u8], write: &dyn Fn(&mut Writer<'_>)) -> Result<usize, TooLong> {
+    let mut writer = Writer::new(buffer);
+    writer.raw(kind.header()).raw_number(u64::from(VERSION)).raw("\n");
+    write(&mut writer);
+    let length = writer.finish()?;
     let trailer = trailer(buffer.get(..length).ok_or(TooLong)?);
     let end = length.checked_add(TRAILER_BYTES).ok_or(TooLong)?;
     buffer.get_mut(length..end).ok_or(TooLong)?.copy_from_slice(&trailer);
     Ok(end)
-}
-
-/// Decodes a record; `scratch` must hold its longest string.
-///
-/// # Errors
-/// A [`Fault`] unless `bytes` are exactly what [`encode`] made of a `T`.
-pub fn decode<T: de::DeserializeOwned>(kind: Kind, bytes: &[u8], scratch: &mut [u8]) -> Result<T, Fault> {
-    let body = body(kind, bytes)?;
-    json::check(body).map_err(|_| Fault::Torn)?;
-    let (value, _) = serde_json_core::from_slice_escaped(body, scratch).map_err(|_| Fault::Torn)?;
-    Ok(value)
 }
 
 /// The JSON inside a whole record of this kind and a version that we know.
@@ -127,64 +144,24 @@ pub struct Id(pub [u8; 16]);
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Hex(&self.0).fmt(f)
+    }
+}
+
+/// Bytes as two hexadecimal digits each.
+pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl Serialize for Id {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serialize_hex(&self.0, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserialize_hex(deserializer).map(Self)
-    }
-}
-
-/// Writes bytes as hexadecimal digits, for `#[serde(serialize_with)]`; at most 64 bytes.
-pub(crate) fn serialize_hex<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut text = String::<128>::new();
-    for byte in bytes {
-        fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}")).map_err(serde::ser::Error::custom)?;
-    }
-    serializer.serialize_str(&text)
-}
-
-/// Reads exactly `N` bytes from hexadecimal digits, for `#[serde(deserialize_with)]`.
-pub(crate) fn deserialize_hex<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
-    struct Hex<const N: usize>;
-    impl<const N: usize> de::Visitor<'_> for Hex<N> {
-        type Value = [u8; N];
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "{N} bytes in hexadecimal")
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<[u8; N], E> {
-            let bad = || E::custom("not hexadecimal");
-            let mut bytes = [0; N];
-            let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-            if pairs.len() != N || !rest.is_empty() {
-                return Err(bad());
-            }
-            for (byte, pair) in bytes.iter_mut().zip(pairs) {
-                let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
-                let value = high.zip(low).map(|(high, low)| high << 4 | low);
-                *byte = value.and_then(|value| u8::try_from(value).ok()).ok_or_else(bad)?;
-            }
-            Ok(bytes)
-        }
-    }
-    deserializer.deserialize_str(Hex)
-}
-
 /// What a node's own record says of its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Standing {
     /// No attempt yet.
+    #[default]
     Idle,
     /// An attempt was accepted and had not ended.
     Attempt,
@@ -196,8 +173,25 @@ pub enum Standing {
     Expelled,
 }
 
+impl Standing {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Idle, Self::Attempt, Self::Failed, Self::Member, Self::Expelled];
+
+    /// The record's word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Attempt => "attempt",
+            Self::Failed => "failed",
+            Self::Member => "member",
+            Self::Expelled => "expelled",
+        }
+    }
+}
+
 /// A node's place in a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Membership {
     /// The cluster.
     pub cluster_id: Id,
@@ -208,7 +202,7 @@ pub struct Membership {
 }
 
 /// A node's own record, as it is read back.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct NodeRecord {
     /// Names this node for its whole life.
     pub node_id: Id,
@@ -235,7 +229,6 @@ pub struct NodeRecord {
 }
 
 /// The same, borrowed from a machine for writing.
-#[derive(Serialize)]
 pub(crate) struct NodeRecordView<'a> {
     pub(crate) node_id: Id,
     pub(crate) revision: u64,
@@ -248,6 +241,83 @@ pub(crate) struct NodeRecordView<'a> {
     pub(crate) first_problem: (usize, usize),
     pub(crate) membership: Option<Membership>,
     pub(crate) paths: &'a Paths,
+}
+
+impl NodeRecordView<'_> {
+    /// As [`encode`] does.
+    pub(crate) fn encode(&self, buffer: &mut [u8]) -> Result<usize, TooLong> {
+        envelop(Kind::Node, buffer, &|writer| self.write(writer))
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) {
+        writer.open('{').name("node_id").display(self.node_id).name("revision").number(self.revision);
+        writer.name("standing").text(self.standing.name()).name("action").text(self.action.name());
+        if let Some(time) = self.start_time {
+            writer.name("start_time").time(time);
+        }
+        if let Some(time) = self.end_time {
+            writer.name("end_time").time(time);
+        }
+        if let Some(failure) = self.failure {
+            failure.write_record(writer.name("failure"));
+        }
+        let (start, end) = self.first_problem;
+        writer.name("problems").text(self.problems);
+        writer.name("first_problem").open('[').number(start as u64).number(end as u64).close(']');
+        if let Some(Membership { cluster_id, epoch, uid }) = self.membership {
+            writer.name("membership").open('{').name("cluster_id").display(cluster_id);
+            writer.name("epoch").number(u64::from(epoch)).name("uid").number(u64::from(uid)).close('}');
+        }
+        let Paths { persistent, ephemeral, bigstore, ccs } = self.paths;
+        writer.name("paths").open('{').name("persistent").text(persistent).name("ephemeral").text(ephemeral);
+        writer.name("bigstore").text(bigstore).name("ccs").text(ccs).close('}').close('}');
+    }
+}
+
+impl Record for NodeRecord {
+    const KIND: Kind = Kind::Node;
+
+    fn write(&self, writer: &mut Writer<'_>) {
+        let view = NodeRecordView {
+            node_id: self.node_id,
+            revision: self.revision,
+            standing: self.standing,
+            action: self.action,
+            start_time: self.start_time,
+            end_time: self.end_time,
+            failure: self.failure.as_ref(),
+            problems: &self.problems,
+            first_problem: self.first_problem,
+            membership: self.membership,
+            paths: &self.paths,
+        };
+        view.write(writer);
+    }
+
+    fn read(&mut self, fields: &mut Fields<'_>) {
+        fields.open('{').name("node_id").hex(&mut self.node_id.0).name("revision").number(&mut self.revision);
+        fields.name("standing").word(&mut self.standing, &Standing::ALL, Standing::name);
+        fields.name("action").word(&mut self.action, &Action::ALL, Action::name);
+        if let Some(time) = fields.optional("start_time", &mut self.start_time) {
+            fields.time(time);
+        }
+        if let Some(time) = fields.optional("end_time", &mut self.end_time) {
+            fields.time(time);
+        }
+        if let Some(failure) = fields.optional("failure", &mut self.failure) {
+            failure.read_record(fields);
+        }
+        let (start, end) = &mut self.first_problem;
+        fields.name("problems").text(&mut self.problems);
+        fields.name("first_problem").open('[').number(start).number(end).close(']');
+        if let Some(Membership { cluster_id, epoch, uid }) = fields.optional("membership", &mut self.membership) {
+            fields.open('{').name("cluster_id").hex(&mut cluster_id.0);
+            fields.name("epoch").number(epoch).name("uid").number(uid).close('}');
+        }
+        let Paths { persistent, ephemeral, bigstore, ccs } = &mut self.paths;
+        fields.name("paths").open('{').name("persistent").text(persistent).name("ephemeral").text(ephemeral);
+        fields.name("bigstore").text(bigstore).name("ccs").text(ccs).close('}').close('}');
+    }
 }
 
 #[cfg(test)]

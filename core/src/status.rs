@@ -119,6 +119,9 @@ pub fn write_head(machine: &Machine, facts: &NodeInfo, writer: &mut Writer<'_>) 
     }
 }
 
+/// What [`write_tail`] writes at most.
+pub const TAIL_BYTES_MAX: usize = 96;
+
 /// Writes what moves: the clock, and the seconds since the machine started where they are known.
 pub fn write_tail(now: Timestamp, uptime: Option<u64>, writer: &mut Writer<'_>) {
     writer.raw(",\"system_time\":").time(now);

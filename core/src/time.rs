@@ -4,15 +4,12 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
-
 const DAY_SECONDS: u64 = 86_400;
 /// The last second that four digits of a year can name: 9999-12-31T23:59:59Z.
 const LAST_SECOND: u64 = 253_402_300_799;
 
 /// A moment, in whole seconds since 1970-01-01T00:00:00Z; at most the end of the year 9999.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(u64);
 
 /// A moment taken apart for writing.

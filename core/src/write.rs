@@ -1,7 +1,6 @@
 //! Writes JSON into a fixed buffer.
 
 use core::fmt::{self, Write as _};
-use core::str;
 
 use crate::json::{TooLong, ordinary_length};
 use crate::time::{Civil, Timestamp};
@@ -116,10 +115,15 @@ impl<'a> Writer<'a> {
 
     /// Bytes as they are, outside the comma rule.
     pub fn raw(&mut self, text: &str) -> &mut Self {
+        self.raw_bytes(text.as_bytes())
+    }
+
+    /// The same, of bytes that are text.
+    fn raw_bytes(&mut self, text: &[u8]) -> &mut Self {
         let end = self.length.saturating_add(text.len());
         match self.buffer.get_mut(self.length..end) {
             Some(room) if !self.full => {
-                room.copy_from_slice(text.as_bytes());
+                room.copy_from_slice(text);
                 self.length = end;
             }
             _ => self.full = true,
@@ -151,8 +155,7 @@ impl<'a> Writer<'a> {
             rest /= 10;
             first = first.saturating_sub(1);
         }
-        let text = digits.get(first..).and_then(|digits| str::from_utf8(digits).ok());
-        self.raw(text.unwrap_or_default())
+        self.raw_bytes(digits.get(first..).unwrap_or_default())
     }
 
     fn escaped(&mut self, text: &str) {

@@ -10,7 +10,7 @@ use bootstrapd_core::config::Action;
 use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, STATUS_BYTES_MAX};
 use bootstrapd_core::machine::{Effect, Event, Machine, PathRole, Refusal, Trouble};
 use bootstrapd_core::node::NodeInfo;
-use bootstrapd_core::record::{self, Id, Kind, Membership};
+use bootstrapd_core::record::{self, Id, Membership};
 use bootstrapd_core::status;
 use bootstrapd_core::time::Timestamp;
 use bootstrapd_core::write::Writer;
@@ -138,6 +138,9 @@ pub struct Agent {
     /// The status document's fixed part, and what it was written of.
     head: Page,
     head_of: Option<(u64, u64)>,
+    /// The part that moves, and the moment and uptime that it shows.
+    tail: Page,
+    tail_of: Option<(Timestamp, u64)>,
     /// Where every other document is written.
     page: Page,
     news: Vec<News>,
@@ -166,6 +169,8 @@ impl Agent {
             clock: Clock::default(),
             head: Page::new(STATUS_BYTES_MAX),
             head_of: None,
+            tail: Page::new(status::TAIL_BYTES_MAX),
+            tail_of: None,
             // The largest is the list of MEMBERS_MAX nodes, which is smaller than the record that it comes from.
             page: Page::new(CLUSTER_RECORD_BYTES_MAX),
             news: Vec::new(),
@@ -391,15 +396,16 @@ impl Agent {
             self.head.write(|writer| status::write_head(&self.machine, &self.facts, writer));
             self.head_of = Some(of);
         }
-        let mut tail = [0; 96];
-        let mut writer = Writer::new(&mut tail);
-        status::write_tail(self.clock.now, Some(self.clock.uptime_ms / 1000), &mut writer);
-        let length = writer.length();
+        let of = (self.clock.now, self.clock.uptime_ms / 1000);
+        if self.tail_of != Some(of) {
+            self.tail.write(|writer| status::write_tail(of.0, Some(of.1), writer));
+            self.tail_of = Some(of);
+        }
         let answer = Answer {
             status: 200,
             media_type: Resource::Status.media_type(),
             body: self.head.bytes(),
-            tail: tail.get(..length).unwrap_or_default(),
+            tail: self.tail.bytes(),
             ..Answer::default()
         };
         deliver(&answer, &self.clock.date, reply)
@@ -556,7 +562,7 @@ impl Agent {
             Effect::Adopt => {
                 let mut buffer = vec![0; CLUSTER_RECORD_BYTES_MAX];
                 let encoded = self.cluster.as_deref().and_then(|cluster| {
-                    record::encode(Kind::Cluster, cluster, &mut buffer).ok()
+                    record::encode(cluster, &mut buffer).ok()
                 });
                 let Some(length) = encoded else {
                     return Err(Event::Adopted(Err(trouble("the record is too long"))));

@@ -5,8 +5,6 @@
 
 use std::net::IpAddr;
 
-use zeroize::Zeroize as _;
-
 use crate::agent::{Agent, Call, News, Purpose, Reply, Step};
 use crate::http::{self, Body, Chunks, Head, Refused};
 use bootstrapd_core::limits::BODY_BYTES_MAX;
@@ -50,7 +48,9 @@ impl Shared {
     }
 
     fn give_back(&mut self, mut buffer: Vec<u8>) {
-        buffer.zeroize();
+        buffer.fill(0);
+        std::hint::black_box(&buffer);
+        buffer.clear();
         self.bodies.push(buffer);
     }
 }

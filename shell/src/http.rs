@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::mem::MaybeUninit;
 use std::net::Ipv6Addr;
 
+use bootstrapd_core::json::find_byte;
 use bootstrapd_core::limits::BODY_BYTES_MAX;
 
 /// A request's head with its final empty line.
@@ -79,7 +80,7 @@ pub struct Head<'a> {
 pub fn head_length(bytes: &[u8], scanned: usize) -> Result<Option<usize>, Refused> {
     // The last three bytes may be the beginning of the end.
     let mut at = scanned.saturating_sub(3);
-    while let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) {
+    while let Some(offset) = bytes.get(at..).and_then(|rest| find_byte(rest, b'\n')) {
         let line_end = at.saturating_add(offset);
         let before = bytes.get(..line_end).unwrap_or_default();
         if before.last() != Some(&b'\r') {
@@ -271,9 +272,12 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(Option<&'a str>, &
     if target == "*" {
         return if method == "OPTIONS" { Ok((None, target)) } else { refused(400, "the target is malformed") };
     }
-    let lower = target.get(..8).unwrap_or_default().to_ascii_lowercase();
-    let scheme = ["http://", "https://"].into_iter().find(|scheme| lower.starts_with(scheme));
-    let (authority, rest) = match scheme.and_then(|scheme| target.get(scheme.len()..)) {
+    let behind = |scheme: &str| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    };
+    let absolute = if target.starts_with('/') { None } else { behind("http://").or_else(|| behind("https://")) };
+    let (authority, rest) = match absolute {
         Some(rest) => {
             let end = rest.find(['/', '?']).unwrap_or(rest.len());
             let (authority, rest) = rest.split_at_checked(end).unwrap_or((rest, ""));
@@ -284,7 +288,8 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(Option<&'a str>, &
         }
         None => (None, target),
     };
-    let path = rest.split('?').next().unwrap_or_default();
+    let query = rest.bytes().position(|byte| byte == b'?').unwrap_or(rest.len());
+    let path = rest.get(..query).unwrap_or_default();
     let rooted = path.starts_with('/') || (authority.is_some() && path.is_empty());
     if !rooted || !rest.bytes().all(is_target_byte) || !percents_are_pairs(rest) {
         return refused(400, "the target is malformed");

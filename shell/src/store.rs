@@ -11,10 +11,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use bootstrapd_core::cluster::Cluster;
-use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, NODE_RECORD_BYTES_MAX, RECORD_STRING_BYTES_MAX};
-use bootstrapd_core::record::{self, Fault, Kind, NodeRecord};
+use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, NODE_RECORD_BYTES_MAX};
+use bootstrapd_core::record::{self, Fault, Kind, NodeRecord, Record};
 use nix::fcntl::{Flock, FlockArg};
-use serde::de::DeserializeOwned;
 
 /// The endings of the two copies' names.
 const COPIES: [&str; 2] = ["a", "b"];
@@ -54,7 +53,7 @@ pub enum Found<T> {
 }
 
 /// A record with an order: of two copies the newer one counts.
-pub trait Versioned: DeserializeOwned {
+pub trait Versioned: Record + Default {
     /// Grows with every change.
     fn version(&self) -> (u32, u64);
 }
@@ -149,9 +148,9 @@ impl Pair {
         if bytes.len() > self.bytes_max() {
             return Err(Unread::Because(Fault::Foreign.to_string()));
         }
-        let mut scratch = vec![0; RECORD_STRING_BYTES_MAX];
-        match record::decode(self.kind, &bytes, &mut scratch) {
-            Ok(value) => Ok((Box::new(value), bytes)),
+        let mut value = Box::<T>::default();
+        match record::decode(&bytes, &mut *value) {
+            Ok(()) => Ok((value, bytes)),
             Err(fault) => Err(Unread::Because(fault.to_string())),
         }
     }

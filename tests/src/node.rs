@@ -133,16 +133,12 @@ impl Node {
             let ready = fs::read_to_string(&output).unwrap().ends_with('\n');
             ended.map(Some).or_else(|| ready.then_some(None))
         });
-        match ended {
-            Some(status) => {
-                self.child = None;
-                Err(status.code())
-            }
-            None => {
-                self.wait_ready();
-                Ok(())
-            }
+        if let Some(status) = ended {
+            self.child = None;
+            return Err(status.code());
         }
+        self.wait_ready();
+        Ok(())
     }
 
     /// The first address that it answers on.

@@ -67,8 +67,7 @@ const fn errors(call: &str) -> &'static [&'static str] {
     match call.as_bytes() {
         b"open" | b"openat" | b"openat2" | b"creat" => &["ENOSPC", "EIO", "EROFS", "EDQUOT", "EACCES", "EMFILE"],
         b"write" | b"writev" | b"pwrite64" | b"pwritev" | b"pwritev2" => &["ENOSPC", "EIO", "EDQUOT", "EINTR"],
-        b"fsync" | b"fdatasync" | b"sync_file_range" => &["EIO", "ENOSPC", "EDQUOT"],
-        b"close" => &["EIO", "ENOSPC", "EDQUOT"],
+        b"fsync" | b"fdatasync" | b"sync_file_range" | b"close" => &["EIO", "ENOSPC", "EDQUOT"],
         b"unlink" | b"unlinkat" | b"ftruncate" => &["EIO", "EROFS", "EACCES"],
         _ => &["ENOSPC", "EIO", "EROFS", "EDQUOT", "EACCES"],
     }

@@ -355,46 +355,55 @@ fn who_does_not_speak_http_is_not_reached() {
 fn an_answer_without_a_status_is_no_success() {
     let endless = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'y'; 20_000_000]].concat();
     let huge = [b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n".to_vec(), vec![b'y'; 20_000_000]].concat();
-    for answer in [
-        http("200 OK", "hello"),
-        http("200 OK", ""),
-        http("200 OK", "{}"),
-        http("200 OK", "[]"),
-        http("200 OK", "{\"bootstrap_status\":{\"state\":\"completed\"}"),
-        http("200 OK", "{\"bootstrap_status\":{\"state\":7}}"),
-        http("404 Not Found", "{\"bootstrap_status\":{\"state\":\"completed\"}}"),
-        http("500 Internal Server Error", "{\"bootstrap_status\":{\"state\":\"completed\"}}"),
-        http("503 Service Unavailable", "{\"error_code\":\"internal_error\",\"description\":\"x\"}"),
-        endless,
-        huge,
-    ] {
-        let shown = answer[..answer.len().min(150)].escape_ascii().to_string();
-        let (url, _) = fake(move |_| answer.clone());
-        for arguments in [&["status", "--url", &url][..], &["wait", "--timeout", "1", "--url", &url]] {
-            let start = Instant::now();
-            let outcome = run(arguments);
-            assert!(!matches!(outcome.code, None | Some(0 | 101 | 134)), "{arguments:?} {shown}: {outcome:?}");
-            assert!(start.elapsed() < SOON, "{arguments:?} {shown}");
+    thread::scope(|scope| {
+        for answer in [
+            http("200 OK", "hello"),
+            http("200 OK", ""),
+            http("200 OK", "{}"),
+            http("200 OK", "[]"),
+            http("200 OK", "{\"bootstrap_status\":{\"state\":\"completed\"}"),
+            http("200 OK", "{\"bootstrap_status\":{\"state\":7}}"),
+            http("404 Not Found", "{\"bootstrap_status\":{\"state\":\"completed\"}}"),
+            http("500 Internal Server Error", "{\"bootstrap_status\":{\"state\":\"completed\"}}"),
+            http("503 Service Unavailable", "{\"error_code\":\"internal_error\",\"description\":\"x\"}"),
+            endless,
+            huge,
+        ] {
+            // All at once: each waits for a second.
+            let shown = answer[..answer.len().min(150)].escape_ascii().to_string();
+            let (url, _) = fake(move |_| answer.clone());
+            scope.spawn(move || {
+                for arguments in [&["status", "--url", &url][..], &["wait", "--timeout", "1", "--url", &url]] {
+                    let start = Instant::now();
+                    let outcome = run(arguments);
+                    assert!(!matches!(outcome.code, None | Some(0 | 101 | 134)), "{arguments:?} {shown}: {outcome:?}");
+                    assert!(start.elapsed() < SOON, "{arguments:?} {shown}");
+                }
+            });
         }
-    }
+    });
 }
 
 #[test]
 fn redirects_are_not_followed() {
     let (target, asked) = fake_in("completed");
-    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
-        let location = target.clone();
-        let (url, _) = fake(move |_| {
-            let head = format!("HTTP/1.1 {status}\r\nLocation: {location}/v1/bootstrap\r\n");
-            format!("{head}Connection: close\r\nContent-Length: 0\r\n\r\n").into_bytes()
-        });
-        let environment = [("BOOTSTRAPD_USER", USER), ("BOOTSTRAPD_PASSWORD", PASSWORD)];
-        for arguments in [&["status"][..], &["wait", "--timeout", "1"], &["create", "--timeout", "1"]] {
-            let arguments = [arguments, &["--url", &url]].concat();
-            let outcome = run_with(&arguments, &environment, &body::create().to_string());
-            assert!(!matches!(outcome.code, None | Some(0)), "{arguments:?}: {outcome:?}");
+    thread::scope(|scope| {
+        for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+            let location = target.clone();
+            let (url, _) = fake(move |_| {
+                let head = format!("HTTP/1.1 {status}\r\nLocation: {location}/v1/bootstrap\r\n");
+                format!("{head}Connection: close\r\nContent-Length: 0\r\n\r\n").into_bytes()
+            });
+            scope.spawn(move || {
+                let environment = [("BOOTSTRAPD_USER", USER), ("BOOTSTRAPD_PASSWORD", PASSWORD)];
+                for arguments in [&["status"][..], &["wait", "--timeout", "1"], &["create", "--timeout", "1"]] {
+                    let arguments = [arguments, &["--url", &url]].concat();
+                    let outcome = run_with(&arguments, &environment, &body::create().to_string());
+                    assert!(!matches!(outcome.code, None | Some(0)), "{arguments:?}: {outcome:?}");
+                }
+            });
         }
-    }
+    });
     assert!(asked.lock().unwrap().is_empty(), "credentials were carried elsewhere");
 }
 

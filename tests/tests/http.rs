@@ -13,6 +13,7 @@
 
 use std::io::Write as _;
 use std::net::Shutdown;
+use std::time::Duration;
 
 use bootstrapd_tests::body::{PASSWORD, USER};
 use bootstrapd_tests::{Answer, Connection, Node, Request, basic, body};
@@ -48,7 +49,7 @@ fn join(parts: &[&[u8]]) -> Vec<u8> {
 fn shown(bytes: &[u8]) -> String {
     let mut text = bytes[..bytes.len().min(600)].escape_ascii().to_string();
     if bytes.len() > 600 {
-        text += &format!("… ({} bytes)", bytes.len());
+        text += "…";
     }
     text
 }
@@ -187,9 +188,9 @@ fn a_hundred_pipelined_requests_are_answered_in_order() {
     let node = Node::start();
     let paths = [("/healthz", 200), ("/readyz", 503), ("/nowhere", 404), ("/v1/bootstrap", 200), ("/v1/nodes", 503)];
     let asked = || paths.iter().cycle().take(100);
-    let text: String = asked().map(|(path, _)| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
+    let text: Vec<_> = asked().map(|(path, _)| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
     let mut connection = node.connect();
-    connection.send(&text);
+    connection.send(text.concat());
     for (path, status) in asked() {
         let answer = connection.answer();
         assert_eq!(answer.status, *status, "{path}");
@@ -986,7 +987,33 @@ fn a_refusal_comes_whole_although_much_is_left_unread() {
             (501, field("Transfer-Encoding: gzip")),
             (505, line("GET /healthz HTTP/2.0")),
         ] {
-            refused_with(node, message.as_bytes(), &[b'z'; 256 * 1024], status);
+            refused_with(node, message.as_bytes(), &vec![b'z'; 256 * 1024], status);
+        }
+    });
+}
+
+#[test]
+fn a_refusal_comes_whole_to_a_client_that_is_still_sending() {
+    untouched(|node| {
+        let field = |field: &str| format!("{POST}{field}\r\n\r\n");
+        for (status, message) in [
+            (400, field("Content-Length: 5\r\nContent-Length: 5")),
+            (400, field("Transfer-Encoding: chunked") + "x\r\n"),
+            (411, field("X: y")),
+            (413, field("Content-Length: 1000000")),
+            (415, field("Content-Type: text/plain\r\nExpect: 100-continue\r\nContent-Length: 60000")),
+            (501, field("Transfer-Encoding: gzip")),
+        ] {
+            let mut connection = node.connect();
+            connection.send(&message);
+            for _ in 0..10 {
+                std::thread::sleep(Duration::from_millis(5));
+                // A reset would make the kernel of some clients forget the answer.
+                let sent = connection.stream().write_all(&[b'z'; 6000]);
+                assert!(sent.is_ok(), "{sent:?}: {message}");
+            }
+            assert_eq!(connection.answer().status, status, "{message}");
+            assert!(connection.is_closed(), "it stays, is reset or says more: {message}");
         }
     });
 }

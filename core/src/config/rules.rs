@@ -3,6 +3,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::json::find_byte;
 use crate::limits::{HOST_BYTES_MAX, LABEL_BYTES_MAX};
 
 pub(super) type Verdict = Result<(), &'static str>;
@@ -23,16 +24,31 @@ pub(super) fn not_empty(text: &str) -> Verdict {
 /// RFC 952 and 1123: letters, digits and hyphens, no hyphen at either end, 63 bytes a label. A dotted quad is an
 /// address, never a name.
 pub(super) fn dns_name(name: &str) -> Verdict {
-    let label = |label: &str| {
-        (1..=LABEL_BYTES_MAX).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
     demand(
-        name.split('.').all(label) && name.parse::<Ipv4Addr>().is_err(),
+        are_labels(name.as_bytes()) && !is_dotted_quad(name),
         "must be a DNS name: labels of up to 63 letters, digits and inner hyphens",
     )
+}
+
+fn are_labels(name: &[u8]) -> bool {
+    let (mut length, mut last) = (0_usize, b'-');
+    for byte in name.iter().chain(b".") {
+        match byte {
+            b'.' if last == b'-' || length > LABEL_BYTES_MAX => return false,
+            b'.' => (length, last) = (0, b'-'),
+            b'-' if length == 0 => return false,
+            byte if byte.is_ascii_alphanumeric() || *byte == b'-' => {
+                length = length.saturating_add(1);
+                last = *byte;
+            }
+            _ => return false,
+        }
+    }
+    true
+}
+
+fn is_dotted_quad(name: &str) -> bool {
+    name.as_bytes().last().is_some_and(u8::is_ascii_digit) && name.parse::<Ipv4Addr>().is_ok()
 }
 
 pub(super) fn rack(rack: &str) -> Verdict {
@@ -46,8 +62,9 @@ pub(super) fn rack(rack: &str) -> Verdict {
 
 pub(super) fn path(path: &str) -> Verdict {
     demand(path.starts_with('/'), "must be an absolute path")?;
-    demand(!path.contains('\0'), "must not contain a NUL character")?;
-    demand(path.split('/').all(|part| part != ".."), "must not contain ..")
+    demand(find_byte(path.as_bytes(), 0).is_none(), "must not contain a NUL character")?;
+    let has_dots = find_byte(path.as_bytes(), b'.').is_some();
+    demand(!has_dots || path.split('/').all(|part| part != ".."), "must not contain ..")
 }
 
 pub(super) fn file_name(name: &str) -> Verdict {
@@ -55,17 +72,23 @@ pub(super) fn file_name(name: &str) -> Verdict {
     demand(!name.contains('\0'), "must not contain a NUL character")
 }
 
+/// Whether a text has a control character: those of ASCII, and those of Latin-1 behind them.
+fn has_control(text: &str) -> bool {
+    let plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..0x7F));
+    !plain && text.chars().any(char::is_control)
+}
+
 pub(super) fn username(name: &str) -> Verdict {
     not_empty(name)?;
     demand(
-        !name.contains(|character: char| character.is_control() || ":&<>\"".contains(character)),
+        !has_control(name) && !name.bytes().any(|byte| matches!(byte, b':' | b'&' | b'<' | b'>' | b'"')),
         "must not contain control characters or any of : & < > \"",
     )
 }
 
 pub(super) fn password(password: &str) -> Verdict {
     not_empty(password)?;
-    demand(!password.contains(char::is_control), "must not contain control characters")
+    demand(!has_control(password), "must not contain control characters")
 }
 
 pub(super) fn pem(text: &str) -> Verdict {
@@ -84,7 +107,97 @@ pub(super) fn version(text: &str) -> Verdict {
 }
 
 pub(super) fn address(text: &str) -> Result<IpAddr, &'static str> {
-    text.parse().map_err(|_| "is not an IP address (without zone, prefix or port)")
+    let bytes = text.as_bytes();
+    let is_v6 = bytes.contains(&b':');
+    let address = if is_v6 { ipv6(bytes).map(IpAddr::V6) } else { ipv4(bytes).map(IpAddr::V4) };
+    address.ok_or("is not an IP address (without zone, prefix or port)")
+}
+
+/// Four decimal octets without leading zeros, which some read as octal.
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0_u8; 4];
+    let mut at = 0_usize;
+    // Digits of the octet so far, and its value.
+    let (mut digits, mut value) = (0_u8, 0_u16);
+    for byte in text.iter().chain(b".") {
+        match byte {
+            b'0'..=b'9' if digits == 0 || value > 0 => {
+                value = value.checked_mul(10)?.checked_add(u16::from(byte & 15))?;
+                digits = digits.saturating_add(1);
+            }
+            b'.' if digits > 0 => {
+                *octets.get_mut(at)? = u8::try_from(value).ok()?;
+                at = at.saturating_add(1);
+                (digits, value) = (0, 0);
+            }
+            _ => return None,
+        }
+    }
+    (at == octets.len()).then(|| Ipv4Addr::from(octets))
+}
+
+/// RFC 4291, 2.2: groups of up to four hexadecimal digits, once `::` for groups of zeros, an IPv4 address at the end.
+fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
+    let mut groups = [0_u16; 8];
+    let (mut count, mut gap) = (0_usize, None);
+    // Digits of the group so far, its value, and where it began.
+    let (mut digits, mut value, mut start) = (0_u8, 0_u16, 0_usize);
+    let mut bytes = text.iter().enumerate().peekable();
+    if text.first() == Some(&b':') {
+        // Only two colons may stand at the beginning; the loop sees the second.
+        bytes.next();
+        text.get(1).filter(|next| **next == b':')?;
+    }
+    while let Some((at, byte)) = bytes.next() {
+        let digit = match byte {
+            b'0'..=b'9' => byte & 15,
+            b'a'..=b'f' | b'A'..=b'F' => (byte & 15).wrapping_add(9),
+            b':' if digits == 0 => {
+                // The second of two: a gap, and only one.
+                if gap.replace(count).is_some() {
+                    return None;
+                }
+                continue;
+            }
+            b':' => {
+                *groups.get_mut(count)? = value;
+                count = count.saturating_add(1);
+                (digits, value) = (0, 0);
+                // A single colon must have something behind it.
+                bytes.peek()?;
+                continue;
+            }
+            b'.' => {
+                let [a, b, c, d] = ipv4(text.get(start..)?)?.octets();
+                *groups.get_mut(count)? = u16::from_be_bytes([a, b]);
+                count = count.saturating_add(1);
+                (digits, value) = (1, u16::from_be_bytes([c, d]));
+                break;
+            }
+            _ => return None,
+        };
+        if digits == 0 {
+            start = at;
+        }
+        digits = digits.saturating_add(1);
+        value = value << 4 | u16::from(digit);
+        if digits > 4 {
+            return None;
+        }
+    }
+    if digits > 0 {
+        *groups.get_mut(count)? = value;
+        count = count.saturating_add(1);
+    }
+    match gap {
+        None => (count == groups.len()).then(|| Ipv6Addr::from(groups)),
+        // At least one group of zeros stands for the gap; what was read behind it moves to the end.
+        Some(gap) => {
+            let zeros = groups.len().checked_sub(count).filter(|zeros| *zeros > 0)?;
+            groups.get_mut(gap..)?.rotate_right(zeros);
+            Some(Ipv6Addr::from(groups))
+        }
+    }
 }
 
 /// A host to contact: an IP literal or a host name, with an optional port.
@@ -182,6 +295,19 @@ mod tests {
                 "1.2.3.4/24",
             ],
         );
+    }
+
+    #[test]
+    fn our_readers_of_addresses_agree_with_the_standard_librarys() {
+        // Every text of up to four pieces of what addresses are made of, and longer ones around them.
+        let pieces = ["", ":", "::", "0", "1", "00", "ffff", "12345", "g", ".", "1.2.3.4", "255", "256", "a:b:c:d:e:f", "%1"];
+        let mut texts: std::vec::Vec<String> = [""].map(String::from).into();
+        for _ in 0..if cfg!(miri) { 2 } else { 4 } {
+            texts = texts.iter().flat_map(|text| pieces.map(|piece| std::format!("{text}{piece}"))).collect();
+        }
+        for text in texts {
+            assert_eq!(address(&text).ok(), text.parse().ok(), "{text:?}");
+        }
     }
 
     #[test]

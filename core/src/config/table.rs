@@ -338,6 +338,9 @@ fn secret<const N: usize>(
 const ADDRESS_BYTES_MAX: usize = 64;
 
 fn address(value: Text<'_>) -> Result<core::net::IpAddr, Reason> {
+    if let Some(plain) = value.plain() {
+        return rules::address(plain).map_err(Reason::Rule);
+    }
     let mut text = String::<ADDRESS_BYTES_MAX>::new();
     // What does not fit leaves the text empty, which is no address either.
     let _ = value.copy_to(&mut text);

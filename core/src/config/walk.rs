@@ -5,7 +5,7 @@ use core::fmt::{self, Write as _};
 
 use heapless::{String, Vec};
 
-use super::table::{KeepText, Kind, Member, Object, Reason};
+use super::table::{KeepText, Kind, Object, Reason};
 use super::{Action, Config, Warning, WarningReason, demands};
 use crate::json::{Fault, Reader, Text, Token};
 use crate::limits::UNKNOWN_MEMBERS_MAX;
@@ -19,6 +19,22 @@ struct Frame {
     object: Object,
     /// Which element of its array this object is.
     element: Option<usize>,
+}
+
+/// Where the walk is, as little as tells it; a [`Place`] is made of it where something is wrong.
+#[derive(Clone, Copy)]
+struct Spot {
+    frame: Frame,
+    name: &'static str,
+    index: Option<usize>,
+}
+
+impl Spot {
+    #[cold]
+    fn place(self) -> Place<'static> {
+        let Self { frame: Frame { object, element }, name, index } = self;
+        Place { element, index, ..Place::member(object.path(), name) }
+    }
 }
 
 /// A member that the table does not know, and the object that it stands in.
@@ -86,10 +102,9 @@ impl<'a> Walk<'a, '_> {
             None => {}
         }
         while let Some(frame) = self.frames.last().copied() {
-            match self.reader.token()? {
-                Some(Token::Name(name)) => self.name(frame, name)?,
-                // The reader yields nothing else inside an object but its end.
-                Some(_) | None => self.pop(frame)?,
+            match self.reader.next_name()? {
+                Some(name) => self.name(frame, name)?,
+                None => self.pop(frame)?,
             }
         }
         // Nothing may follow.
@@ -129,22 +144,22 @@ impl<'a> Walk<'a, '_> {
             return self.unknown(frame, name);
         };
         let object = frame.object as usize;
-        let place = Place { element: frame.element, ..Place::member(frame.object.path(), member.name) };
+        let spot = Spot { frame, name: member.name, index: None };
         let bit = bit(index);
         let Some(seen) = self.seen.names.get_mut(object) else { return Ok(()) };
         if *seen & bit != 0 {
-            self.problems.add(place, "is given twice");
+            self.problems.add(spot.place(), "is given twice");
             return self.reader.skip_value();
         }
         *seen |= bit;
-        let Some(token) = self.reader.token()? else { return Ok(()) };
-        if token == Token::Null {
+        let token = self.reader.next_value()?;
+        if matches!(token, Token::Null) {
             return Ok(());
         }
         if let Some(values) = self.seen.values.get_mut(object) {
             *values |= bit;
         }
-        self.value(*member, place, token)
+        self.value(member.kind, spot, token)
     }
 
     fn unknown(&mut self, frame: Frame, name: Text<'a>) -> Result<(), Fault> {
@@ -168,73 +183,73 @@ impl<'a> Walk<'a, '_> {
         let _ = self.config.warnings.push(Warning { pointer, reason });
     }
 
-    fn value(&mut self, member: Member, place: Place<'_>, token: Token<'a>) -> Result<(), Fault> {
-        match (member.kind, token) {
+    fn value(&mut self, kind: Kind, spot: Spot, token: Token<'a>) -> Result<(), Fault> {
+        match (kind, token) {
             (Kind::Bool(keep), Token::Bool(value)) => keep(self.config, value),
             (Kind::Integer(min, max, keep), Token::Number(number)) => match number.parse::<u64>() {
                 Ok(value) if (min..=max).contains(&value) => keep(self.config, value),
-                _ => self.problems.add(place, Whole(min, max)),
+                _ => self.problems.add(spot.place(), Whole(min, max)),
             },
-            (Kind::Text(keep), Token::Text(text)) => self.text(keep, text, place, false),
+            (Kind::Text(keep), Token::Text(text)) => self.text(keep, text, spot, false),
             (Kind::Choice(choices, keep), Token::Text(text)) => {
                 match choices.iter().position(|choice| text.is(choice)) {
                     Some(choice) => {
                         keep(self.config, choice);
-                        self.compare_action(place, choices.get(choice).copied());
+                        self.compare_action(spot, choices.get(choice).copied());
                     }
-                    None => self.problems.add(place, OneOf(choices)),
+                    None => self.problems.add(spot.place(), OneOf(choices)),
                 }
             }
-            (Kind::Quoted(keep) | Kind::Texts(_, keep), Token::Text(text)) => self.text(keep, text, place, true),
-            (Kind::Texts(max, keep), Token::ArrayStart) => return self.texts(max, keep, place),
+            (Kind::Quoted(keep) | Kind::Texts(_, keep), Token::Text(text)) => self.text(keep, text, spot, true),
+            (Kind::Texts(max, keep), Token::ArrayStart) => return self.texts(max, keep, spot),
             (Kind::Object(object), Token::ObjectStart) => self.push(object, None),
             (Kind::Objects(_, object, _), Token::ArrayStart) => return self.element(object, 0),
             (Kind::Unused, token) => {
-                self.warn(place, WarningReason::Unused);
+                self.warn(spot.place(), WarningReason::Unused);
                 return self.skip_rest(token);
             }
             (kind, token) => {
-                self.problems.add(place, expected(kind));
+                self.problems.add(spot.place(), expected(kind));
                 return self.skip_rest(token);
             }
         }
         Ok(())
     }
 
-    fn compare_action(&mut self, place: Place<'_>, given: Option<&str>) {
-        let is_action = place.path.is_empty();
+    fn compare_action(&mut self, spot: Spot, given: Option<&str>) {
+        let is_action = spot.frame.object == Object::Root;
         if is_action && given != Some(self.action.name()) {
             let asked = self.action.name();
-            self.problems.add(place, format_args!("must be the path's own action, {asked}"));
+            self.problems.add(spot.place(), format_args!("must be the path's own action, {asked}"));
         }
     }
 
-    fn text(&mut self, keep: KeepText, text: Text<'a>, place: Place<'_>, quote: bool) {
+    fn text(&mut self, keep: KeepText, text: Text<'a>, spot: Spot, quote: bool) {
         match keep(self.config, text) {
             Ok(()) => {}
-            Err(Reason::TooLong(max)) => self.problems.add(place, format_args!("must be at most {max} bytes long")),
-            Err(Reason::Rule(rule)) if quote => self.problems.add(place, format_args!("{} {rule}", Quoted(text))),
-            Err(Reason::Rule(rule)) => self.problems.add(place, rule),
+            Err(Reason::TooLong(max)) => self.problems.add(spot.place(), format_args!("must be at most {max} bytes long")),
+            Err(Reason::Rule(rule)) if quote => self.problems.add(spot.place(), format_args!("{} {rule}", Quoted(text))),
+            Err(Reason::Rule(rule)) => self.problems.add(spot.place(), rule),
         }
     }
 
     /// The strings of an array, to its end.
-    fn texts(&mut self, max: usize, keep: KeepText, place: Place<'_>) -> Result<(), Fault> {
+    fn texts(&mut self, max: usize, keep: KeepText, spot: Spot) -> Result<(), Fault> {
         let mut index = 0_usize;
         loop {
-            let place = Place { index: Some(index), ..place };
+            let spot = Spot { index: Some(index), ..spot };
             match self.reader.token()? {
                 Some(Token::ArrayEnd) | None => return Ok(()),
                 Some(token) if index >= max => {
                     if index == max {
-                        let whole = Place { index: None, ..place };
-                        self.problems.add(whole, format_args!("must have at most {max} elements"));
+                        let whole = Spot { index: None, ..spot };
+                        self.problems.add(whole.place(), format_args!("must have at most {max} elements"));
                     }
                     self.skip_rest(token)?;
                 }
-                Some(Token::Text(text)) => self.text(keep, text, place, true),
+                Some(Token::Text(text)) => self.text(keep, text, spot, true),
                 Some(token) => {
-                    self.problems.add(place, "must be a string");
+                    self.problems.add(spot.place(), "must be a string");
                     self.skip_rest(token)?;
                 }
             }

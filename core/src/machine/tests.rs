@@ -92,9 +92,9 @@ fn encoded(machine: &mut Machine) -> StdVec<u8> {
 }
 
 fn restored(bytes: &[u8], now: Timestamp) -> Box<Machine> {
-    let mut scratch = vec![0; crate::limits::RECORD_STRING_BYTES_MAX];
-    let record = record::decode::<NodeRecord>(Kind::Node, bytes, &mut scratch).unwrap();
-    Box::new(Machine::restore(record, defaults(), now))
+    let mut record = Box::<NodeRecord>::default();
+    crate::record::decode(bytes, &mut *record).unwrap();
+    Box::new(Machine::restore(*record, defaults(), now))
 }
 
 fn code(machine: &Machine) -> Option<&'static str> {
