@@ -257,6 +257,9 @@ fn is_address(name: &str) -> bool {
 /// # Errors
 /// The status to refuse with: 415, or 403 where a browser's page sent it.
 pub fn content_type(value: Option<&str>, has_origin: bool) -> Result<(), u16> {
+    if value == Some("application/json") {
+        return Ok(());
+    }
     let media = value.map(|value| value.split(';').next().unwrap_or_default().trim_ascii());
     let accepted = match media {
         Some(media) if media.eq_ignore_ascii_case("application/json") => true,
@@ -307,7 +310,7 @@ pub const fn refusal(refusal: Refusal) -> (u16, &'static str, &'static str) {
     match refusal {
         Refusal::InProgress => (409, "bootstrap_in_progress", "a bootstrap is already in progress, check its state"),
         Refusal::Member => (409, "already_bootstrapped", "this node is already part of a cluster"),
-        Refusal::Config => (400, "config_error", "invalid_schema"),
+        Refusal::Config => (400, "config_error", "the configuration is wrong"),
     }
 }
 

@@ -314,13 +314,6 @@ impl Failure {
         Self::new(Cause::InternalError {}, message)
     }
 
-    /// Writes the answer to a configuration that was refused; its description begins with `prefix`.
-    pub fn write_refusal(&self, prefix: &str, problems: &Problems, writer: &mut Writer<'_>) {
-        writer.open('{');
-        self.write(problems, writer);
-        writer.name("description").escaped_text(&[prefix, ": ", problems.first_message()]).close('}');
-    }
-
     /// Writes the members `error_code` and `error_details`.
     pub fn write(&self, problems: &Problems, writer: &mut Writer<'_>) {
         writer.name("error_code").text(self.cause.code()).name("error_details").open('{').name("message");

@@ -98,7 +98,7 @@ impl fmt::Display for PathTrouble {
             Self::Missing => "does not exist",
             Self::NotADirectory => "is not a directory",
             Self::NotWritable => "is not writable for this agent",
-            Self::ForeignRecord => "holds the cluster record of another node",
+            Self::ForeignRecord => "holds the cluster record of another node, or one that cannot be read",
             Self::Unreadable => "cannot be examined",
         })
     }

@@ -6,7 +6,7 @@ use heapless::String;
 
 use crate::json::{Text, TooLong, ordinary_length};
 use crate::limits::{PATH_BYTES_MAX, PROBLEMS_BYTES_MAX};
-use crate::write::escape;
+use crate::write::{Writer, escape};
 
 /// Where in a bootstrap object something is.
 #[derive(Clone, Copy, Debug)]
@@ -57,12 +57,6 @@ struct Pointer<'a>(Place<'a>);
 
 impl fmt::Display for Pointer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f)
-    }
-}
-
-impl Pointer<'_> {
-    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let Place { path, element, name, index } = self.0;
         for object in path {
             f.write_str("/")?;
@@ -72,10 +66,7 @@ impl Pointer<'_> {
             write!(f, "/{element}")?;
         }
         match name {
-            Some(Name::Known(name)) => {
-                f.write_str("/")?;
-                f.write_str(name)?;
-            }
+            Some(Name::Known(name)) => write!(f, "/{name}")?,
             Some(Name::Foreign(name)) => {
                 f.write_char('/')?;
                 name.chars().try_for_each(|character| match character {
@@ -94,12 +85,6 @@ struct Dotted<'a>(Place<'a>);
 
 impl fmt::Display for Dotted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f)
-    }
-}
-
-impl Dotted<'_> {
-    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let Place { path, element, name, index } = self.0;
         if path.is_empty() && name.is_none() {
             return f.write_str("the body");
@@ -113,10 +98,7 @@ impl Dotted<'_> {
         }
         let dot = if path.is_empty() { "" } else { "." };
         match name {
-            Some(Name::Known(name)) => {
-                f.write_str(dot)?;
-                f.write_str(name)?;
-            }
+            Some(Name::Known(name)) => write!(f, "{dot}{name}")?,
             Some(Name::Foreign(name)) => {
                 f.write_str(dot)?;
                 name.chars().try_for_each(|character| f.write_char(character))?;
@@ -128,10 +110,11 @@ impl Dotted<'_> {
 }
 
 /// A text of a client quoted in a message: no longer than a path may be.
-pub(crate) struct Quoted<'a>(pub Text<'a>);
+#[derive(Clone, Copy)]
+struct Quoted<'a>(Text<'a>);
 
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Quoted<'_> {
+    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
         f.write_str("\"")?;
         let mut room = PATH_BYTES_MAX;
         let mut written = Ok(());
@@ -183,6 +166,15 @@ impl Problems {
     /// Adds one: the message is the place's dotted name and `what` behind it. A problem that does not fit is
     /// replaced, once, by an entry that says so.
     pub fn add(&mut self, place: Place<'_>, what: impl fmt::Display) {
+        self.add_what(place, What::Words(&what));
+    }
+
+    /// The same, for a text that breaks a rule: the message names it.
+    pub(crate) fn add_quoted(&mut self, place: Place<'_>, text: Text<'_>, rule: &str) {
+        self.add_what(place, What::Quoted(Quoted(text), rule));
+    }
+
+    fn add_what(&mut self, place: Place<'_>, what: What<'_>) {
         if self.full {
             return;
         }
@@ -200,14 +192,22 @@ impl Problems {
         }
     }
 
-    fn write(&mut self, place: Place<'_>, what: impl fmt::Display, first: bool) -> fmt::Result {
+    fn write(&mut self, place: Place<'_>, what: What<'_>, first: bool) -> fmt::Result {
         let json = &mut self.json;
         json.write_str(if first { "{\"pointer\":\"" } else { ",{\"pointer\":\"" })?;
-        Pointer(place).write(&mut Escaped(json))?;
+        write_joined(json, place, "/", |json| write!(Escaped(json), "{}", place.pointer()))?;
         json.write_str("\",\"message\":\"")?;
         let message = json.len();
-        Dotted(place).write(&mut Escaped(json))?;
-        write!(Escaped(json), " {what}")?;
+        write_joined(json, place, ".", |json| write!(Escaped(json), "{}", place.dotted()))?;
+        json.write_str(" ")?;
+        match what {
+            What::Words(words) => write!(Escaped(json), "{words}")?,
+            What::Quoted(quoted, rule) => {
+                quoted.write(&mut Escaped(json))?;
+                json.write_str(" ")?;
+                json.write_str(rule)?;
+            }
+        }
         if first {
             self.first = (message, json.len());
         }
@@ -224,6 +224,15 @@ impl Problems {
     #[must_use]
     pub fn first_message(&self) -> &str {
         self.json.get(self.first.0..self.first.1).unwrap_or_default()
+    }
+
+    /// Writes the answer to a configuration that was refused because of them. In few large pieces: this is what a
+    /// wrong body costs.
+    pub fn write_refusal(&self, writer: &mut Writer<'_>) {
+        let first = self.first_message();
+        writer.raw("{\"error_code\":\"config_error\",\"description\":\"invalid_schema: ").raw(first);
+        writer.raw("\",\"error_details\":{\"message\":\"").raw(first).raw("\",\"problems\":[");
+        writer.raw(&self.json).raw("]}}");
     }
 
     /// The first message, to be unescaped by whoever shows it elsewhere.
@@ -249,6 +258,35 @@ impl Problems {
             self.full = full;
         }
     }
+}
+
+/// What is wrong somewhere.
+#[derive(Clone, Copy)]
+enum What<'a> {
+    Words(&'a dyn fmt::Display),
+    /// A text and the rule that it breaks, which needs no escape.
+    Quoted(Quoted<'a>, &'a str),
+}
+
+/// Writes the names on the way to `place` with `mark` between them, where all are ours and so need no escape; this is
+/// what nearly every problem takes. Other places are written by `otherwise`.
+fn write_joined(
+    json: &mut String<PROBLEMS_BYTES_MAX>,
+    place: Place<'_>,
+    mark: &str,
+    otherwise: impl FnOnce(&mut String<PROBLEMS_BYTES_MAX>) -> fmt::Result,
+) -> fmt::Result {
+    let Place { path, element: None, name: Some(Name::Known(name)), index: None } = place else {
+        return otherwise(json);
+    };
+    for (position, object) in path.iter().chain([&name]).enumerate() {
+        // A pointer begins with its mark, a dotted name does not.
+        if position > 0 || mark == "/" {
+            json.write_str(mark)?;
+        }
+        json.write_str(object)?;
+    }
+    Ok(())
 }
 
 /// Escapes what is written through it, and keeps the last entry's room free.

@@ -36,6 +36,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Opens an object or array: `{` or `[`.
+    #[inline(never)]
     pub fn open(&mut self, bracket: char) -> &mut Self {
         self.separate();
         self.comma = false;
@@ -43,19 +44,32 @@ impl<'a> Writer<'a> {
     }
 
     /// Closes what was opened: `}` or `]`.
+    #[inline(never)]
     pub fn close(&mut self, bracket: char) -> &mut Self {
         self.comma = true;
         self.character(bracket)
     }
 
     /// A member's name, which must need no escape.
+    #[inline(never)]
     pub fn name(&mut self, name: &str) -> &mut Self {
         self.separate();
         self.comma = false;
-        self.raw("\"").raw(name).raw("\":")
+        let end = self.length.saturating_add(name.len()).saturating_add("\"\":".len());
+        // In one piece: a document is names for the most part.
+        match self.buffer.get_mut(self.length..end) {
+            Some([first, room @ .., last, colon]) if !self.full => {
+                (*first, *last, *colon) = (b'"', b'"', b':');
+                room.copy_from_slice(name.as_bytes());
+                self.length = end;
+            }
+            _ => self.full = true,
+        }
+        self
     }
 
     /// A string.
+    #[inline(never)]
     pub fn text(&mut self, text: &str) -> &mut Self {
         self.separate();
         self.raw("\"");
@@ -73,6 +87,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A whole number.
+    #[inline(never)]
     pub fn number(&mut self, number: u64) -> &mut Self {
         self.separate();
         self.digits(number, 1)
@@ -84,6 +99,7 @@ impl<'a> Writer<'a> {
     }
 
     /// `true` or `false`.
+    #[inline(never)]
     pub fn bool(&mut self, value: bool) -> &mut Self {
         self.separate();
         self.raw(if value { "true" } else { "false" })
@@ -119,6 +135,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The same, of bytes that are text.
+    #[inline(never)]
     fn raw_bytes(&mut self, text: &[u8]) -> &mut Self {
         let end = self.length.saturating_add(text.len());
         match self.buffer.get_mut(self.length..end) {

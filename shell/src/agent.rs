@@ -445,8 +445,7 @@ impl Agent {
                 self.send_page(status, "", retry_after, reply)
             }
             Refusal::Config => self.document(status, "", reply, |agent, writer| {
-                let Some(failure) = agent.machine.failure() else { return };
-                failure.write_refusal(description, agent.machine.problems(), writer);
+                agent.machine.problems().write_refusal(writer);
             }),
         }
     }
@@ -497,13 +496,7 @@ impl Agent {
         self.page = page;
     }
 
-    fn send_page(
-        &mut self,
-        status: u16,
-        allow: &'static str,
-        retry_after: Option<u16>,
-        reply: &mut Reply<'_>,
-    ) -> Step {
+    fn send_page(&mut self, status: u16, allow: &'static str, retry_after: Option<u16>, reply: &mut Reply<'_>) -> Step {
         let media_type = Resource::Status.media_type();
         let answer = Answer { status, media_type, body: self.page.bytes(), allow, retry_after, ..Answer::default() };
         deliver(&answer, &self.clock.date, reply)
@@ -561,9 +554,7 @@ impl Agent {
             }
             Effect::Adopt => {
                 let mut buffer = vec![0; CLUSTER_RECORD_BYTES_MAX];
-                let encoded = self.cluster.as_deref().and_then(|cluster| {
-                    record::encode(cluster, &mut buffer).ok()
-                });
+                let encoded = self.cluster.as_deref().and_then(|cluster| record::encode(cluster, &mut buffer).ok());
                 let Some(length) = encoded else {
                     return Err(Event::Adopted(Err(trouble("the record is too long"))));
                 };

@@ -23,6 +23,8 @@ mod call;
 const TIMEOUT_SECONDS: u64 = 300;
 /// How long `status` waits for its one answer.
 const STATUS_PATIENCE: Duration = Duration::from_secs(10);
+/// The least that one poll may take.
+const LAST_TRY: Duration = Duration::from_millis(500);
 /// Between two polls: soon at first, then less often.
 const POLL_FIRST: Duration = Duration::from_millis(50);
 const POLL_MAX: Duration = Duration::from_secs(1);
@@ -68,7 +70,8 @@ impl Asked {
             Ok(values.text(name).map_err(usage)?.or_else(|| std::env::var(old).ok().filter(|text| !text.is_empty())))
         };
         let url = text("url", "REDIS_ENTERPRISE_URL")?.unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
-        let server = Server::parse(&url).ok_or_else(|| usage(format!("--url takes http://HOST[:PORT], not {url:?}")))?;
+        let server =
+            Server::parse(&url).ok_or_else(|| usage(format!("--url takes http://HOST[:PORT], not {url:?}")))?;
         let seconds = match values.text("timeout").map_err(usage)? {
             None => TIMEOUT_SECONDS,
             Some(text) => text.parse().map_err(|_| usage(format!("--timeout takes whole seconds, not {text:?}")))?,
@@ -97,9 +100,8 @@ impl Asked {
 /// The password, from a file or a variable: never from the command line, where others read it.
 fn password(values: &Values) -> Result<Zeroizing<Vec<u8>>, Ended> {
     if let Some(file) = values.one("password-file") {
-        let mut password = Zeroizing::new(
-            fs::read(&file).map_err(|error| (exit::CONFIG, format!("{}: {error}", file.display())))?,
-        );
+        let mut password =
+            Zeroizing::new(fs::read(&file).map_err(|error| (exit::CONFIG, format!("{}: {error}", file.display())))?);
         // What an editor appends is not part of it.
         for end in [b'\n', b'\r'] {
             _ = password.pop_if(|last| *last == end);
@@ -187,7 +189,8 @@ fn follow(asked: &Asked) -> Result<(), Ended> {
     let mut progress = Progress::new();
     let mut pause = POLL_FIRST;
     loop {
-        let last = match asked.ask(asked.left()) {
+        // The last try, which may be the first, has time for an answer.
+        let last = match asked.ask(asked.left().max(LAST_TRY)) {
             Ok(answer) => match status_document(&answer) {
                 Ok((document, state @ (State::Completed | State::Error))) => {
                     progress.end();

@@ -17,6 +17,9 @@ pub const FIELDS_MAX: usize = 32;
 /// A chunk's size line or a trailer field.
 const LINE_BYTES_MAX: usize = 1024;
 
+/// What most bodies are, told without looking at every byte.
+const JSON: &str = "application/json";
+
 /// A message that is refused: the status and the reason. The connection closes behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -181,32 +184,33 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn take(&mut self, field: &httparse::Header<'a>) -> Result<(), Refused> {
-        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+        // Compared as most clients write it first: that is cheaper than without case.
+        let is = |name: &str| field.name == name || field.name.eq_ignore_ascii_case(name);
         // Most fields of most requests are none of ours: the length tells them apart cheaply.
         match field.name.len() {
-            4 if is("host") => {
+            4 if is("Host") => {
                 let host = text(field)?;
                 if !is_host(host) {
                     return refused(400, "Host is malformed");
                 }
                 once(&mut self.host, host)
             }
-            6 if is("accept") => {
+            6 if is("Accept") => {
                 let accept = text(field)?;
                 if let Some(free) = self.accept.iter_mut().find(|line| line.is_none()) {
                     *free = Some(accept);
                 }
                 Ok(())
             }
-            6 if is("origin") => once(&mut self.origin, text(field)?),
-            6 if is("expect") => {
+            6 if is("Origin") => once(&mut self.origin, text(field)?),
+            6 if is("Expect") => {
                 if !text(field)?.eq_ignore_ascii_case("100-continue") {
                     return refused(417, "the only expectation met here is 100-continue");
                 }
                 self.expects_continue = true;
                 Ok(())
             }
-            10 if is("connection") => {
+            10 if is("Connection") => {
                 let options = text(field)?.split(',').map(str::trim_ascii);
                 for option in options {
                     self.close |= option.eq_ignore_ascii_case("close");
@@ -214,11 +218,11 @@ impl<'a> Fields<'a> {
                 }
                 Ok(())
             }
-            12 if is("content-type") => once(&mut self.content_type, text(field)?),
-            13 if is("authorization") => once(&mut self.authorization, text(field)?),
-            14 if is("content-length") => once(&mut self.length, text(field)?),
-            14 if is("sec-fetch-site") => once(&mut self.fetch_site, text(field)?),
-            17 if is("transfer-encoding") => once(&mut self.coding, text(field)?),
+            12 if is("Content-Type") => once(&mut self.content_type, text(field)?),
+            13 if is("Authorization") => once(&mut self.authorization, text(field)?),
+            14 if is("Content-Length") => once(&mut self.length, text(field)?),
+            14 if is("Sec-Fetch-Site") => once(&mut self.fetch_site, text(field)?),
+            17 if is("Transfer-Encoding") => once(&mut self.coding, text(field)?),
             _ => Ok(()),
         }
     }
@@ -249,6 +253,9 @@ fn once<'a>(place: &mut Option<&'a str>, value: &'a str) -> Result<(), Refused> 
 }
 
 fn text<'a>(field: &httparse::Header<'a>) -> Result<&'a str, Refused> {
+    if field.value == JSON.as_bytes() {
+        return Ok(JSON);
+    }
     match std::str::from_utf8(field.value) {
         Ok(value) => Ok(value.trim_ascii()),
         Err(_) => refused(400, "a header field is not text"),
@@ -288,7 +295,7 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(Option<&'a str>, &
         }
         None => (None, target),
     };
-    let query = rest.bytes().position(|byte| byte == b'?').unwrap_or(rest.len());
+    let query = find_byte(rest.as_bytes(), b'?').unwrap_or(rest.len());
     let path = rest.get(..query).unwrap_or_default();
     let rooted = path.starts_with('/') || (authority.is_some() && path.is_empty());
     if !rooted || !rest.bytes().all(is_target_byte) || !percents_are_pairs(rest) {
@@ -297,9 +304,21 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(Option<&'a str>, &
     Ok((authority, if path.is_empty() { "/" } else { path }))
 }
 
-/// What RFC 3986 lets stand in a path or query.
-const fn is_target_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'@' | b'/' | b'?') || is_sub_delim(byte)
+/// What RFC 3986 lets stand in a path or query; looked up, as every byte of every target is.
+const TARGET_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'@' | b'/' | b'?')
+            || is_sub_delim(byte);
+        byte += 1;
+    }
+    table
+};
+
+fn is_target_byte(byte: u8) -> bool {
+    TARGET_BYTES.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 const fn is_sub_delim(byte: u8) -> bool {
@@ -307,26 +326,34 @@ const fn is_sub_delim(byte: u8) -> bool {
 }
 
 fn percents_are_pairs(text: &str) -> bool {
-    text.split('%').skip(1).all(|rest| {
-        let pair = rest.as_bytes().get(..2).unwrap_or_default();
-        pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit)
-    })
+    find_byte(text.as_bytes(), b'%').is_none()
+        || text.split('%').skip(1).all(|rest| {
+            let pair = rest.as_bytes().get(..2).unwrap_or_default();
+            pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit)
+        })
 }
 
 /// `uri-host [ ":" port ]`, not empty. A comma is legal there, but a list of hosts is not, so it is refused.
 fn is_host(host: &str) -> bool {
     let (name, port) = match host.strip_prefix('[') {
         Some(bracketed) => match bracketed.split_once(']') {
-            Some((name, rest)) if name.parse::<Ipv6Addr>().is_ok() => ("ipv6", rest.strip_prefix(':').or(rest.is_empty().then_some("0"))),
+            Some((name, rest)) if name.parse::<Ipv6Addr>().is_ok() => {
+                ("ipv6", rest.strip_prefix(':').or(rest.is_empty().then_some("0")))
+            }
             _ => return false,
         },
-        None => match host.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
+        None => match find_byte(host.as_bytes(), b':').and_then(|colon| host.split_at_checked(colon)) {
+            Some((name, port)) => (name, port.get(1..)),
             None => (host, Some("0")),
         },
     };
-    let name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') || (is_sub_delim(byte) && byte != b',');
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && (port.is_empty() || port.parse::<u16>().is_ok());
+    let name_byte = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~')
+            || (is_sub_delim(byte) && byte != b',')
+    };
+    let is_port =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && (port.is_empty() || port.parse::<u16>().is_ok());
     !name.is_empty() && name.bytes().all(name_byte) && port.is_some_and(is_port)
 }
 
@@ -365,7 +392,11 @@ impl Chunks {
     ///
     /// # Errors
     /// A [`Refused`] where the chunks are malformed, or from `keep`.
-    pub fn decode(&mut self, input: &[u8], mut keep: impl FnMut(&[u8]) -> Result<(), Refused>) -> Result<usize, Refused> {
+    pub fn decode(
+        &mut self,
+        input: &[u8],
+        mut keep: impl FnMut(&[u8]) -> Result<(), Refused>,
+    ) -> Result<usize, Refused> {
         let mut rest = input;
         while !rest.is_empty() && !self.is_done() {
             if let Expect::Data(left) = self.expect {
@@ -475,10 +506,17 @@ fn quoted_end(text: &str) -> Option<&str> {
 /// A trailer field that cannot be mistaken for one that frames, routes or authenticates.
 fn is_trailer(line: &[u8]) -> bool {
     const FORBIDDEN: [&str; 8] = [
-        "content-length", "transfer-encoding", "host", "authorization", "content-type", "content-encoding", "trailer",
+        "content-length",
+        "transfer-encoding",
+        "host",
+        "authorization",
+        "content-type",
+        "content-encoding",
+        "trailer",
         "connection",
     ];
-    let Some((name, value)) = line.iter().position(|byte| *byte == b':').and_then(|colon| line.split_at_checked(colon)) else {
+    let Some((name, value)) = line.iter().position(|byte| *byte == b':').and_then(|colon| line.split_at_checked(colon))
+    else {
         return false;
     };
     let Ok(name) = std::str::from_utf8(name) else { return false };
@@ -527,12 +565,15 @@ impl Answer<'_> {
         put(out, status_line(self.status));
         put(out, "\r\nDate: ");
         put(out, delivery.date);
-        if !self.media_type.is_empty() {
-            put(out, "\r\nContent-Type: ");
-            put(out, self.media_type);
-            put(out, "\r\nCache-Control: no-store");
+        match self.media_type {
+            "" => put(out, "\r\nContent-Length: "),
+            JSON => put(out, "\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: "),
+            other => {
+                put(out, "\r\nContent-Type: ");
+                put(out, other);
+                put(out, "\r\nCache-Control: no-store\r\nContent-Length: ");
+            }
         }
-        put(out, "\r\nContent-Length: ");
         put_number(out, self.body.len().saturating_add(self.tail.len()));
         if !self.allow.is_empty() {
             put(out, "\r\nAllow: ");
@@ -628,7 +669,9 @@ pub fn date(now: bootstrapd_core::time::Timestamp) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let bootstrapd_core::time::Civil { year, month, day, time: [hour, minute, second], weekday } = now.civil();
-    let name = |names: &[&'static str], index: u64| usize::try_from(index).ok().and_then(|index| names.get(index).copied()).unwrap_or_default();
+    let name = |names: &[&'static str], index: u64| {
+        usize::try_from(index).ok().and_then(|index| names.get(index).copied()).unwrap_or_default()
+    };
     let (weekday, month) = (name(&DAYS, weekday), name(&MONTHS, month.saturating_sub(1)));
     let mut text = String::with_capacity(29);
     // Writing to a String cannot fail.

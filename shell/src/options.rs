@@ -35,7 +35,8 @@ const fn flag(name: &'static str, value: &'static str, help: &'static str) -> Fl
     Flag { name, value, help }
 }
 
-const STATE_DIR: Flag = flag("state-dir", "DIR", "the node's records [/var/lib/bootstrapd as root, else the user's state directory]");
+const STATE_DIR: Flag =
+    flag("state-dir", "DIR", "the node's records [/var/lib/bootstrapd as root, else the user's state directory]");
 const PERSISTENT_PATH: Flag = flag("persistent-path", "DIR", "where data lives [persistent in the state directory]");
 
 /// `serve`
@@ -225,7 +226,9 @@ fn help() -> String {
     for verb in VERBS {
         let _ = writeln!(text, "  {:<8} {}", verb.name, verb.help);
     }
-    text.push_str("\n`bootstrapd VERB --help` lists a verb's flags. Each has a variable: --state-dir is BOOTSTRAPD_STATE_DIR.\n");
+    text.push_str(
+        "\n`bootstrapd VERB --help` lists a verb's flags. Each has a variable: --state-dir is BOOTSTRAPD_STATE_DIR.\n",
+    );
     text
 }
 

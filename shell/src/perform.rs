@@ -221,7 +221,8 @@ fn perform(work: Work) -> Outcome {
             Outcome::PathsChecked(PathsFound { found })
         }
         Work::VerifyLicense(text, key) => {
-            let verify = |statement: &[u8], signature: &[u8; 64]| key.is_some_and(|key| key.verify(statement, signature));
+            let verify =
+                |statement: &[u8], signature: &[u8; 64]| key.is_some_and(|key| key.verify(statement, signature));
             Outcome::LicenseVerified(license::open(&text, verify))
         }
         Work::Hash(password, memory) => Outcome::Hashed(secret::hash_password(&password, memory)),

@@ -23,7 +23,9 @@ pub fn run(values: &Values) -> u8 {
     };
     let _lock = match store::lock(&places.state) {
         Ok(lock) => lock,
-        Err(None) => return complain(exit::REFUSED, &format!("an agent runs on {}: end it first", places.state.display())),
+        Err(None) => {
+            return complain(exit::REFUSED, &format!("an agent runs on {}: end it first", places.state.display()));
+        }
         Err(Some(error)) => return complain(exit::CONFIG, &error.to_string()),
     };
     let own = Pair::node(&places.state);

@@ -94,7 +94,8 @@ fn license_key(values: &Values) -> Result<Option<LicenseKey>, Failed> {
         return Ok(Some(key));
     }
     let file = std::fs::read_to_string(&text);
-    let file = file.map_err(|error| (exit::CONFIG, format!("--license-key is no key, and as a file {text}: {error}")))?;
+    let file =
+        file.map_err(|error| (exit::CONFIG, format!("--license-key is no key, and as a file {text}: {error}")))?;
     let key = LicenseKey::parse(&file);
     key.map(Some).ok_or_else(|| (exit::CONFIG, format!("{text} holds no public key")))
 }

@@ -11,8 +11,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{
-    AddressFamily, Backlog, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, listen, recv, setsockopt, socket,
-    sockopt,
+    AddressFamily, Backlog, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, listen, recv, setsockopt,
+    socket, sockopt,
 };
 
 use crate::agent::{Agent, News};
@@ -28,6 +28,8 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 const EVENTS: usize = 64;
 /// Answers to pipelined requests are written out at the latest when they are so long.
 const OUT_BYTES_MAX: usize = 32 * 1024;
+/// How long a client may leave an answer that the kernel holds for it, in milliseconds.
+const ANSWER_MS: u32 = 10_000;
 /// Deadlines are looked at no more often, in milliseconds.
 const SCAN_MS: u64 = 100;
 
@@ -79,8 +81,9 @@ pub fn listen_on(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
     let open = |address: &SocketAddr| {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
-        // Both are inherited or replaced here at no cost for the connections.
+        // Connections inherit these. Answers that the kernel took and the client does not are its to give up.
         setsockopt(&listener, sockopt::TcpNoDelay, &true)?;
+        setsockopt(&listener, sockopt::TcpUserTimeout, &ANSWER_MS)?;
         listen(&listener, Backlog::MAXALLOWABLE)?;
         Ok(listener)
     };

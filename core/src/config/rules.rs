@@ -108,7 +108,7 @@ pub(super) fn version(text: &str) -> Verdict {
 
 pub(super) fn address(text: &str) -> Result<IpAddr, &'static str> {
     let bytes = text.as_bytes();
-    let is_v6 = bytes.contains(&b':');
+    let is_v6 = find_byte(bytes, b':').is_some();
     let address = if is_v6 { ipv6(bytes).map(IpAddr::V6) } else { ipv4(bytes).map(IpAddr::V4) };
     address.ok_or("is not an IP address (without zone, prefix or port)")
 }
@@ -142,48 +142,43 @@ fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
     let (mut count, mut gap) = (0_usize, None);
     // Digits of the group so far, its value, and where it began.
     let (mut digits, mut value, mut start) = (0_u8, 0_u16, 0_usize);
-    let mut bytes = text.iter().enumerate().peekable();
+    let mut at = 0_usize;
     if text.first() == Some(&b':') {
         // Only two colons may stand at the beginning; the loop sees the second.
-        bytes.next();
         text.get(1).filter(|next| **next == b':')?;
+        at = 1;
     }
-    while let Some((at, byte)) = bytes.next() {
+    while let Some(byte) = text.get(at) {
+        at = at.wrapping_add(1);
         let digit = match byte {
             b'0'..=b'9' => byte & 15,
             b'a'..=b'f' | b'A'..=b'F' => (byte & 15).wrapping_add(9),
-            b':' if digits == 0 => {
-                // The second of two: a gap, and only one.
-                if gap.replace(count).is_some() {
-                    return None;
-                }
+            // The second of two: a gap, and only one.
+            b':' if digits == 0 && gap.is_none() => {
+                (gap, start) = (Some(count), at);
                 continue;
             }
-            b':' => {
+            // A single colon must have something behind it.
+            b':' if digits > 0 && at < text.len() => {
                 *groups.get_mut(count)? = value;
-                count = count.saturating_add(1);
-                (digits, value) = (0, 0);
-                // A single colon must have something behind it.
-                bytes.peek()?;
+                count = count.wrapping_add(1);
+                (digits, value, start) = (0, 0, at);
                 continue;
             }
             b'.' => {
                 let [a, b, c, d] = ipv4(text.get(start..)?)?.octets();
                 *groups.get_mut(count)? = u16::from_be_bytes([a, b]);
-                count = count.saturating_add(1);
+                count = count.wrapping_add(1);
                 (digits, value) = (1, u16::from_be_bytes([c, d]));
                 break;
             }
             _ => return None,
         };
-        if digits == 0 {
-            start = at;
-        }
-        digits = digits.saturating_add(1);
-        value = value << 4 | u16::from(digit);
-        if digits > 4 {
+        if digits == 4 {
             return None;
         }
+        digits = digits.wrapping_add(1);
+        value = value << 4 | u16::from(digit);
     }
     if digits > 0 {
         *groups.get_mut(count)? = value;
@@ -300,7 +295,8 @@ mod tests {
     #[test]
     fn our_readers_of_addresses_agree_with_the_standard_librarys() {
         // Every text of up to four pieces of what addresses are made of, and longer ones around them.
-        let pieces = ["", ":", "::", "0", "1", "00", "ffff", "12345", "g", ".", "1.2.3.4", "255", "256", "a:b:c:d:e:f", "%1"];
+        let pieces =
+            ["", ":", "::", "0", "1", "00", "ffff", "12345", "g", ".", "1.2.3.4", "255", "256", "a:b:c:d:e:f", "%1"];
         let mut texts: std::vec::Vec<String> = [""].map(String::from).into();
         for _ in 0..if cfg!(miri) { 2 } else { 4 } {
             texts = texts.iter().flat_map(|text| pieces.map(|piece| std::format!("{text}{piece}"))).collect();

@@ -9,7 +9,7 @@ use super::table::{KeepText, Kind, Object, Reason};
 use super::{Action, Config, Warning, WarningReason, demands};
 use crate::json::{Fault, Reader, Text, Token};
 use crate::limits::UNKNOWN_MEMBERS_MAX;
-use crate::problems::{Name, Place, Problems, Quoted};
+use crate::problems::{Name, Place, Problems};
 
 /// Objects of the table inside each other: the body, `node`, `identity`.
 const FRAMES_MAX: usize = 3;
@@ -17,8 +17,8 @@ const FRAMES_MAX: usize = 3;
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Frame {
     object: Object,
-    /// Which element of its array this object is.
-    element: Option<usize>,
+    /// Which element of its array this object is. A byte, as no array here has more, and frames are copied a lot.
+    element: Option<u8>,
 }
 
 /// Where the walk is, as little as tells it; a [`Place`] is made of it where something is wrong.
@@ -26,13 +26,14 @@ struct Frame {
 struct Spot {
     frame: Frame,
     name: &'static str,
-    index: Option<usize>,
+    index: Option<u8>,
 }
 
 impl Spot {
     #[cold]
     fn place(self) -> Place<'static> {
         let Self { frame: Frame { object, element }, name, index } = self;
+        let [element, index] = [element, index].map(|position| position.map(usize::from));
         Place { element, index, ..Place::member(object.path(), name) }
     }
 }
@@ -111,7 +112,7 @@ impl<'a> Walk<'a, '_> {
         self.reader.token().map(|_| ())
     }
 
-    fn push(&mut self, object: Object, element: Option<usize>) {
+    fn push(&mut self, object: Object, element: Option<u8>) {
         if let Some(seen) = self.seen.names.get_mut(object as usize) {
             *seen = 0;
         }
@@ -130,8 +131,7 @@ impl<'a> Walk<'a, '_> {
 
     fn demand_suffix_name(&mut self, frame: Frame) {
         if !self.seen.value(frame.object, "name") {
-            let place = Place { element: frame.element, ..Place::member(frame.object.path(), "name") };
-            self.problems.add(place, "is required");
+            self.problems.add(Spot { frame, name: "name", index: None }.place(), "is required");
         }
         if let Some(values) = self.seen.values.get_mut(frame.object as usize) {
             *values = 0;
@@ -163,8 +163,8 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn unknown(&mut self, frame: Frame, name: Text<'a>) -> Result<(), Fault> {
-        let place =
-            Place { path: frame.object.path(), element: frame.element, name: Some(Name::Foreign(name)), index: None };
+        let element = frame.element.map(usize::from);
+        let place = Place { path: frame.object.path(), element, name: Some(Name::Foreign(name)), index: None };
         if self.unknown.iter().any(|other| other.parent == frame && other.name.same(name)) {
             self.problems.add(place, "is given twice");
         } else if self.unknown.push(Unknown { parent: frame, name }).is_err() {
@@ -227,21 +227,23 @@ impl<'a> Walk<'a, '_> {
     fn text(&mut self, keep: KeepText, text: Text<'a>, spot: Spot, quote: bool) {
         match keep(self.config, text) {
             Ok(()) => {}
-            Err(Reason::TooLong(max)) => self.problems.add(spot.place(), format_args!("must be at most {max} bytes long")),
-            Err(Reason::Rule(rule)) if quote => self.problems.add(spot.place(), format_args!("{} {rule}", Quoted(text))),
+            Err(Reason::TooLong(max)) => {
+                self.problems.add(spot.place(), format_args!("must be at most {max} bytes long"))
+            }
+            Err(Reason::Rule(rule)) if quote => self.problems.add_quoted(spot.place(), text, rule),
             Err(Reason::Rule(rule)) => self.problems.add(spot.place(), rule),
         }
     }
 
     /// The strings of an array, to its end.
     fn texts(&mut self, max: usize, keep: KeepText, spot: Spot) -> Result<(), Fault> {
-        let mut index = 0_usize;
+        let mut index = 0_u8;
         loop {
             let spot = Spot { index: Some(index), ..spot };
             match self.reader.token()? {
                 Some(Token::ArrayEnd) | None => return Ok(()),
-                Some(token) if index >= max => {
-                    if index == max {
+                Some(token) if usize::from(index) >= max => {
+                    if usize::from(index) == max {
                         let whole = Spot { index: None, ..spot };
                         self.problems.add(whole.place(), format_args!("must have at most {max} elements"));
                     }
@@ -258,17 +260,17 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Goes on in an array of objects: opens the next one that is an object, or ends the array.
-    fn element(&mut self, object: Object, from: usize) -> Result<(), Fault> {
+    fn element(&mut self, object: Object, from: u8) -> Result<(), Fault> {
         let kind = Object::Root.members().iter().map(|member| member.kind);
         let kind = kind.into_iter().find(|kind| matches!(kind, Kind::Objects(_, inner, _) if *inner == object));
         let Some(Kind::Objects(max, _, begin)) = kind else { return Ok(()) };
         let mut index = from;
         loop {
-            let place = Place { path: object.path(), element: Some(index), name: None, index: None };
+            let place = Place { path: object.path(), element: Some(index.into()), name: None, index: None };
             match self.reader.token()? {
                 Some(Token::ArrayEnd) | None => return Ok(()),
-                Some(token) if index >= max => {
-                    if index == max {
+                Some(token) if usize::from(index) >= max => {
+                    if usize::from(index) == max {
                         let whole = Place { element: None, ..place };
                         self.problems.add(whole, format_args!("must have at most {max} elements"));
                     }

@@ -1,6 +1,8 @@
 //! A failure in a node's record: its detail fields as the wire shows them, and the mirror that reads them.
 
-use heapless::{String, Vec};
+use core::iter;
+
+use heapless::String;
 
 use super::{Cause, FailedNode, Failure, Mismatch, NodeTried, TriedReason, Violation};
 use crate::fields::Fields;
@@ -23,23 +25,28 @@ impl Failure {
     }
 }
 
+/// An empty list or text. Of a constant the compiler would keep all its kilobytes in the program, to be copied.
+fn empty<T, C: FromIterator<T>>() -> C {
+    iter::empty().collect()
+}
+
 impl Cause {
     /// The cause of this code, its fields still empty.
     fn from_code(code: &str) -> Option<Self> {
         Some(match code {
             "config_error" => Self::ConfigError { required_rack_id: None },
-            "connect_error" => Self::ConnectError { nodes_tried: Vec::new() },
+            "connect_error" => Self::ConnectError { nodes_tried: empty() },
             "access_denied" => Self::AccessDenied {},
             "invalid_license" => Self::InvalidLicense { violation: Violation::Malformed },
-            "repair_required" => Self::RepairRequired { failed_nodes: Vec::new(), replace_candidate: 0 },
+            "repair_required" => Self::RepairRequired { failed_nodes: empty(), replace_candidate: 0 },
             "insufficient_node_memory" => Self::InsufficientNodeMemory { required_memory: 0 },
             "insufficient_node_flash" => Self::InsufficientNodeFlash { required_flash: 0 },
             "time_not_sync" => Self::TimeNotSync { skew_seconds: 0 },
-            "rack_id_required" => Self::RackIdRequired { current_rack_ids: Vec::new() },
+            "rack_id_required" => Self::RackIdRequired { current_rack_ids: empty() },
             "socket_directory_mismatch" => {
-                Self::SocketDirectoryMismatch { expected: String::new(), actual: String::new() }
+                Self::SocketDirectoryMismatch { expected: empty::<char, _>(), actual: empty::<char, _>() }
             }
-            "node_config_mismatch" => Self::NodeConfigMismatch { mismatches: Vec::new() },
+            "node_config_mismatch" => Self::NodeConfigMismatch { mismatches: empty() },
             "path_error" => Self::PathError {},
             "internal_error" => Self::InternalError {},
             _ => return None,

@@ -176,6 +176,8 @@ pub(super) fn lookup(document: &str, path: &[&str]) -> Option<String> {
         Token::Text(text) => Some(text.chars().collect()),
         Token::Number(number) => Some(number.to_owned()),
         Token::Bool(value) => Some(value.to_string()),
-        Token::Name(_) | Token::Null | Token::ObjectStart | Token::ObjectEnd | Token::ArrayStart | Token::ArrayEnd => None,
+        Token::Name(_) | Token::Null | Token::ObjectStart | Token::ObjectEnd | Token::ArrayStart | Token::ArrayEnd => {
+            None
+        }
     }
 }
