@@ -4,7 +4,7 @@
 //! where it goes, [`rules`] what it must look like. Then [`demands`] checks what only the whole can tell.
 
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::num::NonZeroU32;
 
 use heapless::{String, Vec};
@@ -99,7 +99,6 @@ impl<const N: usize> Drop for Secret<N> {
 }
 
 /// A bootstrap configuration: every member of the object, checked, defaults filled in.
-#[derive(Default)]
 pub struct Config {
     /// `cluster`
     pub cluster: ClusterConfig,
@@ -135,14 +134,7 @@ pub struct ClusterConfig {
     pub wait_command: bool,
 }
 
-impl Default for ClusterConfig {
-    fn default() -> Self {
-        Self { name: String::new(), nodes: Vec::new(), wait_command: true }
-    }
-}
-
 /// `node`
-#[derive(Default)]
 pub struct NodeConfig {
     /// `identity`
     pub identity: Identity,
@@ -186,19 +178,30 @@ pub struct Identity {
     pub override_rack_id: bool,
 }
 
-impl Default for Identity {
-    fn default() -> Self {
-        Self {
-            addr: None,
-            external_addr: Vec::new(),
-            name: String::new(),
-            uid: None,
-            accept_servers: true,
-            use_internal_ipv6: None,
-            rack_id: String::new(),
-            second_rack_id: String::new(),
-            override_rack_id: false,
-        }
+impl Identity {
+    /// Every byte is zero.
+    const BLANK: Self = Self {
+        addr: Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        external_addr: Vec::new(),
+        name: String::new(),
+        uid: None,
+        accept_servers: false,
+        use_internal_ipv6: Some(false),
+        rack_id: String::new(),
+        second_rack_id: String::new(),
+        override_rack_id: false,
+    };
+
+    fn clear(&mut self) {
+        self.addr = None;
+        self.external_addr.clear();
+        self.name.clear();
+        self.uid = None;
+        self.accept_servers = true;
+        self.use_internal_ipv6 = None;
+        self.rack_id.clear();
+        self.second_rack_id.clear();
+        self.override_rack_id = false;
     }
 }
 
@@ -254,7 +257,6 @@ impl Default for Limits {
 }
 
 /// `credentials`
-#[derive(Default)]
 pub struct Credentials {
     /// `username`
     pub username: String<USERNAME_BYTES_MAX>,
@@ -448,7 +450,63 @@ impl fmt::Display for WarningReason {
     }
 }
 
+impl Paths {
+    /// None given; every byte is zero.
+    pub(crate) const BLANK: Self =
+        Self { persistent: String::new(), ephemeral: String::new(), bigstore: String::new(), ccs: String::new() };
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let mut config = Self::blank();
+        config.clear();
+        config
+    }
+}
+
 impl Config {
+    /// Room for one: every byte is zero, and [`Config::clear`] or [`Config::read`] makes it a configuration.
+    pub(crate) const fn blank() -> Self {
+        Self {
+            cluster: ClusterConfig { name: String::new(), nodes: Vec::new(), wait_command: false },
+            node: NodeConfig {
+                identity: Identity::BLANK,
+                paths: Paths::BLANK,
+                bigstore_driver: Some(BigstoreDriver::Speedb),
+                bigstore_enabled: Some(false),
+                limits: Limits { max_listeners: 0, max_redis_servers: 0 },
+            },
+            credentials: Credentials {
+                username: String::new(),
+                password: Secret::new(),
+                client_cert: String::new(),
+                client_key: Secret::new(),
+                trusted_ca: String::new(),
+            },
+            license: String::new(),
+            policy: Policy {
+                default_fork_evict_ram: false,
+                default_non_sharded_proxy_policy: ProxyPolicy::Single,
+                default_sharded_proxy_policy: ProxyPolicy::Single,
+                default_shards_placement: Placement::Dense,
+                rack_aware: false,
+                shards_overbooking: false,
+            },
+            dns_suffixes: Vec::new(),
+            ports: Ports {
+                cnm_https: 0,
+                crdb_coordinator: 0,
+                envoy_admin: 0,
+                envoy_mgmt_server: 0,
+                gossip_envoy_admin: 0,
+            },
+            retry: Retry { max: 0, seconds: 0 },
+            recovery_filename: String::new(),
+            required_version: String::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// Reads `body` as the configuration of `action` into `self`, whatever `self` held before. Every problem goes
     /// to `problems`, which must be empty; only if it stays empty is `self` a configuration.
     pub fn read(&mut self, body: &[u8], action: Action, problems: &mut Problems) {
@@ -463,7 +521,7 @@ impl Config {
         cluster.name.clear();
         cluster.nodes.clear();
         cluster.wait_command = true;
-        node.identity = Identity::default();
+        node.identity.clear();
         for path in
             [&mut node.paths.persistent, &mut node.paths.ephemeral, &mut node.paths.bigstore, &mut node.paths.ccs]
         {

@@ -299,6 +299,10 @@ impl Default for Failure {
 }
 
 impl Failure {
+    /// Nothing in particular; every byte is zero.
+    pub(crate) const BLANK: Self =
+        Self { cause: Cause::ConfigError { required_rack_id: None }, message: String::new() };
+
     /// A failure with a sentence, cut where it is too long.
     #[must_use]
     pub fn new(cause: Cause, message: impl fmt::Display) -> Self {

@@ -54,6 +54,17 @@ const MEMBERS: [(&str, bool); 7] = [
 ];
 
 impl Terms {
+    /// Nothing is granted; every byte is zero.
+    pub(crate) const BLANK: Self = Self {
+        owner: String::new(),
+        cluster_name: String::new(),
+        activation_date: Timestamp::from_seconds(0),
+        expiration_date: Timestamp::from_seconds(0),
+        shards_limit: 0,
+        node_limit: None,
+        features: Vec::new(),
+    };
+
     /// What a cluster without a licence gets: 30 days from `created`, 4 shards, any number of nodes.
     #[must_use]
     pub fn trial(created: Timestamp) -> Self {

@@ -201,22 +201,35 @@ pub struct Machine {
     action: Action,
     start_time: Option<Timestamp>,
     end_time: Option<Timestamp>,
-    failure: Option<Failure>,
+    failed: bool,
+    /// Only where `failed`.
+    failure: Failure,
     problems: Problems,
     membership: Option<Membership>,
-    terms: Option<Terms>,
+    /// Of the licence, once it was looked at.
+    terms: Terms,
     defaults: Paths,
     paths: Paths,
     config: Config,
     config_problems: Problems,
 }
 
+impl Default for Machine {
+    fn default() -> Self {
+        let mut machine = Self::blank();
+        machine.config.clear();
+        machine
+    }
+}
+
 impl Machine {
-    /// A node that never tried; `defaults` are the agent's own paths.
+    /// No node yet: [`Machine::identify`] or [`Machine::restore`] makes it one. A machine is large and nearly all of it
+    /// is room; here every byte is zero, so that one in a `static` takes neither space in the program nor memory
+    /// before it is used.
     #[must_use]
-    pub fn new(node_id: Id, defaults: Paths) -> Self {
+    pub const fn blank() -> Self {
         Self {
-            node_id,
+            node_id: Id([0; 16]),
             revision: 0,
             version: 0,
             mode: Mode::Act,
@@ -224,50 +237,54 @@ impl Machine {
             action: Action::CreateCluster,
             start_time: None,
             end_time: None,
-            failure: None,
+            failed: false,
+            failure: Failure::BLANK,
             problems: Problems::new(),
             membership: None,
-            terms: None,
-            defaults,
-            paths: Paths::default(),
-            config: Config::default(),
+            terms: Terms::BLANK,
+            defaults: Paths::BLANK,
+            paths: Paths::BLANK,
+            config: Config::blank(),
             config_problems: Problems::new(),
         }
     }
 
-    /// The node that `record` tells of. An attempt that a restart cut short has failed.
-    #[must_use]
-    pub fn restore(record: NodeRecord, defaults: Paths, now: Timestamp) -> Self {
-        let mut machine = Self::new(record.node_id, defaults);
-        machine.revision = record.revision;
-        machine.action = record.action;
-        machine.start_time = record.start_time;
-        machine.end_time = record.end_time;
-        machine.failure = record.failure;
-        machine.problems.restore(&record.problems, record.first_problem, false);
-        machine.membership = record.membership;
-        machine.paths = record.paths;
-        machine.phase = Phase::AtRest(match record.standing {
+    /// Becomes the node `node_id`, which never tried; `defaults` are the agent's own paths.
+    pub fn identify(&mut self, node_id: Id, defaults: &Paths) {
+        self.node_id = node_id;
+        self.defaults.clone_from(defaults);
+    }
+
+    /// Becomes the node that `record` tells of. An attempt that a restart cut short has failed.
+    pub fn restore(&mut self, record: &NodeRecord, defaults: &Paths, now: Timestamp) {
+        self.identify(record.node_id, defaults);
+        self.revision = record.revision;
+        self.action = record.action;
+        self.start_time = record.start_time;
+        self.end_time = record.end_time;
+        if let Some(failure) = &record.failure {
+            self.set_failure(failure.clone());
+        }
+        self.problems.restore(&record.problems, record.first_problem, false);
+        self.membership = record.membership;
+        self.paths.clone_from(&record.paths);
+        self.phase = Phase::AtRest(match record.standing {
             Standing::Idle => Rest::Idle,
             Standing::Failed => Rest::Failed,
             Standing::Member => Rest::Completed,
             Standing::Expelled => Rest::Expelled,
             Standing::Attempt => {
-                machine.end_time = Some(machine.not_before_start(now));
-                machine.failure =
-                    Some(Failure::internal("the agent was restarted during this attempt; start it again"));
+                self.end_time = Some(self.not_before_start(now));
+                self.set_failure(Failure::internal("the agent was restarted during this attempt; start it again"));
                 Rest::Failed
             }
         });
-        machine
     }
 
-    /// A machine beside `self` that validates configurations against the same node.
-    #[must_use]
-    pub fn validator(&self) -> Self {
-        let mut validator = Self::new(self.node_id, self.defaults.clone());
-        validator.mode = Mode::Validate;
-        validator
+    /// Becomes a machine beside `other` that validates configurations against the same node.
+    pub fn validate_for(&mut self, other: &Self) {
+        self.identify(other.node_id, &other.defaults);
+        self.mode = Mode::Validate;
     }
 
     /// Starts `action` with the configuration in `body`, if the node is free and the configuration is right. A
@@ -284,7 +301,6 @@ impl Machine {
             return Err(Refusal::Config);
         }
         self.action = action;
-        self.terms = None;
         self.paths = self.config.node.paths.clone();
         match self.mode {
             Mode::Act => {
@@ -327,9 +343,9 @@ impl Machine {
         self.config.clear();
         self.problems.copy_from(&self.config_problems);
         // In place: a failure is twelve kilobytes, of which this one uses a few bytes.
-        let failure = self.failure.get_or_insert_with(|| Failure::internal(""));
-        failure.cause = Cause::ConfigError { required_rack_id: None };
-        failure.message.clear();
+        self.failed = true;
+        self.failure.cause = Cause::ConfigError { required_rack_id: None };
+        self.failure.message.clear();
         self.start_time = None;
         self.end_time = None;
         self.phase = Phase::AtRest(if before == Rest::Expelled { before } else { Rest::Failed });
@@ -398,7 +414,7 @@ impl Machine {
     fn begin(&mut self, at: Timestamp) {
         self.start_time = Some(at);
         self.end_time = None;
-        self.failure = None;
+        self.failed = false;
         self.problems.clear();
         self.membership = None;
         self.touch();
@@ -443,7 +459,7 @@ impl Machine {
         if let Err(violation) = allowed {
             return self.unlicensed(violation, now);
         }
-        self.terms = Some(terms);
+        self.terms = terms;
         match self.mode {
             Mode::Act => Some(self.step(Phase::Founding, Effect::Found)),
             // What comes next would change something: the configuration is good.
@@ -461,7 +477,7 @@ impl Machine {
     fn fail(&mut self, failure: Failure, now: Timestamp) -> Option<Effect> {
         let working = matches!(self.phase, Phase::Founding | Phase::Adopting | Phase::Completing);
         let adopted = matches!(self.phase, Phase::Adopting | Phase::Completing);
-        self.failure = Some(failure);
+        self.set_failure(failure);
         self.end_time = Some(self.not_before_start(now));
         self.membership = None;
         match self.mode {
@@ -471,6 +487,11 @@ impl Machine {
                 None
             }
         }
+    }
+
+    fn set_failure(&mut self, failure: Failure) {
+        self.failure = failure;
+        self.failed = true;
     }
 
     fn step(&mut self, phase: Phase, effect: Effect) -> Effect {
@@ -497,8 +518,7 @@ impl Machine {
     /// The cluster that [`Effect::Found`] is about, from the seed that the shell made.
     #[must_use]
     pub fn found(&self, seed: Seed, facts: &NodeInfo, now: Timestamp) -> Cluster {
-        let terms = self.terms.clone().unwrap_or_else(|| Terms::trial(now));
-        Cluster::found(seed, self.node_id, &self.config, terms, facts, now)
+        Cluster::found(seed, self.node_id, &self.config, self.terms.clone(), facts, now)
     }
 
     /// Encodes what must survive a restart, as the state stands now. Each record is newer than the one before.
@@ -528,7 +548,7 @@ impl Machine {
             action: self.action,
             start_time,
             end_time: self.end_time.filter(|_| ended),
-            failure: self.failure.as_ref().filter(|_| ended),
+            failure: (self.failed && ended).then_some(&self.failure),
             problems,
             first_problem,
             membership: self.membership.filter(|_| ended),
@@ -596,7 +616,7 @@ impl Machine {
     /// Why the shown attempt failed; only for one that has.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
-        self.failure.as_ref().filter(|_| self.state() == State::Error)
+        (self.failed && self.state() == State::Error).then_some(&self.failure)
     }
 
     /// What was wrong with the shown attempt's configuration.

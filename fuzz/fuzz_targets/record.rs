@@ -24,14 +24,14 @@ fuzz_target!(|input: &[u8]| {
     if first & 1 == 0 {
         let mut record = Box::<NodeRecord>::default();
         if record::decode(&bytes, &mut *record).is_ok() {
-            let mut machine = Box::new(Machine::restore(*record, Paths::default(), Timestamp::from_seconds(0)));
+            let mut machine = restored(&record);
             let state = machine.state();
             // Anything can be shown, and comes back as the same state.
             let length = machine.encode(&mut buffer).unwrap();
             let mut again = Box::<NodeRecord>::default();
             record::decode(&buffer[..length], &mut *again).unwrap();
             assert_eq!(again.node_id, machine.node_id());
-            let again = Box::new(Machine::restore(*again, Paths::default(), Timestamp::from_seconds(0)));
+            let again = restored(&again);
             assert_eq!(again.state(), state);
         }
     } else {
@@ -44,3 +44,9 @@ fuzz_target!(|input: &[u8]| {
         }
     }
 });
+
+fn restored(record: &NodeRecord) -> Box<Machine> {
+    let mut machine = Box::<Machine>::default();
+    machine.restore(record, &Paths::default(), Timestamp::from_seconds(0));
+    machine
+}

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::MutexGuard;
 
 use bootstrapd_core::api::{self, Access, Method, Resource, Standing};
 use bootstrapd_core::cluster::{Cluster, Seed};
@@ -119,7 +120,7 @@ impl Page {
 
 /// See the module.
 pub struct Agent {
-    machine: Box<Machine>,
+    machine: MutexGuard<'static, Machine>,
     validator: Option<(u32, Box<Machine>)>,
     validations: u32,
     /// Which effect of the attempt the worker has.
@@ -147,17 +148,22 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// The node that a start found.
+    /// The node that a start found, and its machine.
     ///
     /// # Errors
     /// Where the system has no randomness.
-    pub fn new(boot: Boot, threads: Threads, license_key: Option<LicenseKey>) -> io::Result<Self> {
+    pub fn new(
+        machine: MutexGuard<'static, Machine>,
+        boot: Boot,
+        threads: Threads,
+        license_key: Option<LicenseKey>,
+    ) -> io::Result<Self> {
         let mut agent = Self {
-            machine: boot.machine,
+            machine,
             validator: None,
             validations: 0,
             under_way: None,
-            facts: node::read(),
+            facts: boot.facts,
             facts_version: 0,
             cluster: boot.cluster,
             broken: boot.broken,
@@ -347,7 +353,8 @@ impl Agent {
         if self.validator.is_some() {
             return self.busy("another validation is under way, try again", reply);
         }
-        let mut validator = Box::new(self.machine.validator());
+        let mut validator = Box::<Machine>::default();
+        validator.validate_for(&self.machine);
         let started = validator.start(action, body, self.clock.now);
         self.validations = self.validations.wrapping_add(1);
         let number = self.validations;

@@ -10,7 +10,8 @@ use bootstrapd_core::cluster::Cluster;
 use bootstrapd_core::config::Paths;
 use bootstrapd_core::limits::NODE_RECORD_BYTES_MAX;
 use bootstrapd_core::machine::{Machine, PathRole};
-use bootstrapd_core::record::{Id, NodeRecord, Standing};
+use bootstrapd_core::node::NodeInfo;
+use bootstrapd_core::record::{Id, Membership, NodeRecord, Standing};
 use bootstrapd_core::status::State;
 
 use crate::log;
@@ -34,8 +35,8 @@ pub struct Places {
 
 /// The node as a start found it.
 pub struct Boot {
-    /// Its bootstrap.
-    pub machine: Box<Machine>,
+    /// What the machine says of itself.
+    pub facts: Box<NodeInfo>,
     /// The cluster that it is in.
     pub cluster: Option<Box<Cluster>>,
     /// Why nothing can be said of it.
@@ -73,53 +74,56 @@ impl Places {
     }
 }
 
-/// Reads the records in `places`, whose lock is held, and mends what a crash left.
+/// Reads the records in `places`, whose lock is held, makes `machine` the node that they tell of, and mends what a
+/// crash left. Where nothing can be said of the node, the machine stays blank.
 ///
 /// # Errors
 /// Where a first start cannot make the node's record.
-pub fn boot(places: &Places) -> io::Result<Boot> {
+pub fn boot(places: &Places, machine: &mut Machine) -> io::Result<Boot> {
     let defaults = places.defaults()?;
     let node_record = Pair::node(&places.state);
     node_record.remove_new();
-    let mut boot = match node_record.load::<NodeRecord>() {
-        Found::Record { value, bytes, in_step } => restored(*value, &bytes, in_step, &node_record, defaults),
-        Found::Unreadable { file, why } => (unknown(defaults), None, Some(remedy(&file, &why))),
-        Found::Nothing => first(&node_record, defaults)?,
+    let found = match node_record.load::<NodeRecord>() {
+        Found::Record { value, bytes, in_step } => {
+            machine.restore(&value, &defaults, node::now());
+            mend_own(&value, &bytes, in_step, &node_record, machine);
+            match value.membership {
+                Some(membership) if machine.is_member() || machine.is_expelled() => belonging(machine, membership),
+                _ => without_cluster(machine).map_or(Ok(None), Err),
+            }
+        }
+        Found::Unreadable { file, why } => Err(remedy(&file, &why)),
+        Found::Nothing => first(&node_record, &defaults, machine)?.map_or(Ok(None), Err),
     };
-    if let Some(why) = &boot.2 {
-        log::warn("this node's records cannot be read", &[("reason", why)]);
-    }
-    let (machine, cluster, broken) = (boot.0, boot.1.take(), boot.2);
-    Ok(Boot { machine, cluster, broken, node_record, shows_bigstore: places.bigstore.is_some() })
+    let (cluster, broken) = match found {
+        Ok(cluster) => (cluster, None),
+        Err(why) => {
+            log::warn("this node's records cannot be read", &[("reason", &why)]);
+            (None, Some(why))
+        }
+    };
+    Ok(Boot { facts: node::read(), cluster, broken, node_record, shows_bigstore: places.bigstore.is_some() })
 }
-
-type Parts = (Box<Machine>, Option<Box<Cluster>>, Option<String>);
 
 /// The remedies for a record that cannot be read.
 fn remedy(file: &Path, why: &str) -> String {
     format!("{} {why}; restore it from a copy, or start over with `bootstrapd reset`", file.display())
 }
 
-/// A stand-in where the node's own record cannot be read: nothing of it is shown.
-fn unknown(defaults: Paths) -> Box<Machine> {
-    Box::new(Machine::new(Id::default(), defaults))
-}
-
-/// A first start, if no cluster's record says otherwise.
-fn first(node_record: &Pair, defaults: Paths) -> io::Result<Parts> {
+/// A first start, unless a cluster's record says otherwise: then why the node cannot be trusted to be new.
+fn first(node_record: &Pair, defaults: &Paths, machine: &mut Machine) -> io::Result<Option<String>> {
     let cluster_record = record_path(&defaults.persistent);
     match cluster_record.load::<Cluster>() {
-        Found::Nothing => {}
+        Found::Nothing => {
+            machine.identify(Id(secret::random()?), defaults);
+            save(machine, node_record).map(|()| None)
+        }
         Found::Record { .. } => {
             let [file, _] = cluster_record.files();
-            let why = "is a cluster's record, but this node's own record is missing";
-            return Ok((unknown(defaults), None, Some(remedy(&file, why))));
+            Ok(Some(remedy(&file, "is a cluster's record, but this node's own record is missing")))
         }
-        Found::Unreadable { file, why } => return Ok((unknown(defaults), None, Some(remedy(&file, &why)))),
+        Found::Unreadable { file, why } => Ok(Some(remedy(&file, &why))),
     }
-    let mut machine = Box::new(Machine::new(Id(secret::random()?), defaults));
-    save(&mut machine, node_record)?;
-    Ok((machine, None, None))
 }
 
 fn save(machine: &mut Machine, node_record: &Pair) -> io::Result<()> {
@@ -129,39 +133,32 @@ fn save(machine: &mut Machine, node_record: &Pair) -> io::Result<()> {
     node_record.save(&buffer)
 }
 
-fn restored(record: NodeRecord, bytes: &[u8], in_step: bool, node_record: &Pair, defaults: Paths) -> Parts {
-    let cut_short = record.standing == Standing::Attempt;
-    let membership = record.membership;
-    let mut machine = Box::new(Machine::restore(record, defaults, node::now()));
-    let mended = if cut_short {
-        save(&mut machine, node_record)
-    } else if in_step {
-        Ok(())
-    } else {
-        node_record.save(bytes)
-    };
-    warn_unless_mended(mended);
-    let cluster_record = record_path(machine.path(PathRole::Ccs));
-    let belongs = machine.is_member() || machine.is_expelled();
-    if !belongs {
-        let broken = without_cluster(&machine, &cluster_record);
-        return (machine, None, broken);
+/// Makes the end of an attempt that was cut short durable, and brings up a copy that a crash left behind.
+fn mend_own(record: &NodeRecord, bytes: &[u8], in_step: bool, node_record: &Pair, machine: &mut Machine) {
+    if record.standing == Standing::Attempt {
+        warn_unless_mended(save(machine, node_record));
+    } else if !in_step {
+        warn_unless_mended(node_record.save(bytes));
     }
+}
+
+/// The record of the cluster that the node belongs to, or why it cannot be had.
+fn belonging(machine: &Machine, membership: Membership) -> Result<Option<Box<Cluster>>, String> {
+    let cluster_record = record_path(machine.path(PathRole::Ccs));
     cluster_record.remove_new();
     let [file, _] = cluster_record.files();
     match cluster_record.load::<Cluster>() {
         Found::Record { value, bytes, in_step } => {
-            let id = membership.map(|membership| membership.cluster_id);
-            if id != Some(value.cluster_id) || value.membership(machine.node_id()).is_none() {
-                return (machine, None, Some(remedy(&file, "is the record of another cluster or node")));
+            if membership.cluster_id != value.cluster_id || value.membership(machine.node_id()).is_none() {
+                return Err(remedy(&file, "is the record of another cluster or node"));
             }
             if !in_step {
                 warn_unless_mended(cluster_record.save(&bytes));
             }
-            (machine, Some(value), None)
+            Ok(Some(value))
         }
-        Found::Unreadable { file, why } => (machine, None, Some(remedy(&file, &why))),
-        Found::Nothing => (machine, None, Some(remedy(&file, "is missing, but this node belongs to a cluster"))),
+        Found::Unreadable { file, why } => Err(remedy(&file, &why)),
+        Found::Nothing => Err(remedy(&file, "is missing, but this node belongs to a cluster")),
     }
 }
 
@@ -173,7 +170,8 @@ fn warn_unless_mended(result: io::Result<()>) {
 
 /// What lies where a cluster's record would be, for a node that is in none: an attempt's remains are removed. Says
 /// why the node cannot be trusted to be free, if it cannot.
-fn without_cluster(machine: &Machine, cluster_record: &Pair) -> Option<String> {
+fn without_cluster(machine: &Machine) -> Option<String> {
+    let cluster_record = record_path(machine.path(PathRole::Ccs));
     let [file, _] = cluster_record.files();
     match (cluster_record.load::<Cluster>(), machine.state()) {
         (Found::Record { value, .. }, State::Idle) if value.membership(machine.node_id()).is_some() => {

@@ -30,21 +30,34 @@ pub struct Shared {
     pub out: Vec<u8>,
     /// The input held a secret and is to be wiped.
     pub secret_seen: bool,
+    /// Body buffers that nobody has.
     bodies: Vec<Vec<u8>>,
+    /// Body buffers that were not needed yet.
+    unmade: usize,
 }
 
 impl Shared {
-    /// With buffers for bodies, which take memory once they are used.
+    /// For the connections of one node.
     #[must_use]
-    pub fn new(agent: Agent) -> Self {
-        let bodies = (0..BODIES).map(|_| Vec::with_capacity(BODY_BYTES_MAX)).collect();
-        Self { agent, out: Vec::new(), secret_seen: false, bodies }
+    pub const fn new(agent: Agent) -> Self {
+        Self { agent, out: Vec::new(), secret_seen: false, bodies: Vec::new(), unmade: BODIES }
     }
 
     /// Whether a body can have a buffer.
     #[must_use]
     pub const fn has_body_buffer(&self) -> bool {
-        !self.bodies.is_empty()
+        !self.bodies.is_empty() || self.unmade > 0
+    }
+
+    fn take_body_buffer(&mut self) -> Option<Vec<u8>> {
+        if let Some(buffer) = self.bodies.pop() {
+            return Some(buffer);
+        }
+        let mut buffer = Vec::new();
+        // Made on first use, and kept; where there is no memory, a request waits as if all were taken.
+        self.unmade = self.unmade.checked_sub(1)?;
+        buffer.try_reserve_exact(BODY_BYTES_MAX).ok()?;
+        Some(buffer)
     }
 
     fn give_back(&mut self, mut buffer: Vec<u8>) {
@@ -343,7 +356,7 @@ impl Connection {
     pub fn find_buffer(&mut self, shared: &mut Shared) {
         let now = shared.agent.uptime_ms();
         if let Phase::Keeping(_, _, place @ None) = &mut self.phase
-            && let Some(buffer) = shared.bodies.pop()
+            && let Some(buffer) = shared.take_body_buffer()
         {
             *place = Some(buffer);
             // From here on the buffer's time runs; the request's deadline stays.

@@ -25,7 +25,7 @@ use crate::store::{Found, Pair};
 /// How often the sizes of file systems and the memory are looked at.
 const REFRESH: Duration = Duration::from_secs(5);
 /// Enough for a cluster's record while it is decoded, without optimisation too; only what is touched takes memory.
-const STACK_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// Something slow to do.
 pub enum Work {

@@ -32,7 +32,8 @@ pub fn run(values: &Values) -> u8 {
     // The cluster's record may lie where an attempt said, or under the agent's own path.
     let mut pairs = vec![record_path(&defaults.persistent)];
     if let Found::Record { value, .. } = own.load::<NodeRecord>() {
-        let machine = Box::new(Machine::restore(*value, defaults, node::now()));
+        let mut machine = Box::<Machine>::default();
+        machine.restore(&value, &defaults, node::now());
         pairs.push(record_path(machine.path(PathRole::Ccs)));
     }
     // Last, so that a reset that is cut short leaves a node that is closed, not one that is open.

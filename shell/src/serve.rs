@@ -3,17 +3,24 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
+use bootstrapd_core::machine::Machine;
 use bootstrapd_core::node::SOFTWARE_VERSION;
 use nix::sys::resource::{Resource, setrlimit};
 
 use crate::agent::Agent;
-use crate::boot::{self, Places};
+use crate::boot::{self, Boot, Places};
 use crate::options::{self, Values};
-use crate::perform::Threads;
+use crate::perform::{STACK_BYTES, Threads};
 use crate::secret::LicenseKey;
 use crate::server::{self, Server};
 use crate::{exit, log, store};
+
+/// This process's node. It is a static because it is large and blank: so it takes memory as it is used. The loop's
+/// thread holds it as long as it runs.
+static MACHINE: Mutex<Machine> = Mutex::new(Machine::blank());
 
 /// How `serve` can fail to start: the exit code and the reason.
 type Failed = (u8, String);
@@ -44,16 +51,27 @@ fn start(values: &Values) -> Result<(), Failed> {
         None => (exit::REFUSED, format!("another agent runs on {}", places.state.display())),
     })?;
     // What is on disk is known before anything listens.
-    let boot = boot::boot(&places).map_err(cannot)?;
+    let mut machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let boot = boot_aside(&places, &mut machine).map_err(cannot)?;
     let listeners = server::listen_on(&addresses).map_err(cannot)?;
     let threads = Threads::start().map_err(cannot)?;
-    let agent = Agent::new(boot, threads, license_key).map_err(cannot)?;
+    let agent = Agent::new(machine, boot, threads, license_key).map_err(cannot)?;
     let mut server = Server::new(agent, listeners, signals).map_err(cannot)?;
     server.settle();
     announce(&server);
     server.run().map_err(cannot)?;
     log::info("ended by a signal", &[]);
     Ok(())
+}
+
+/// Boots on a thread of its own, so that the stack which that takes is given back.
+fn boot_aside(places: &Places, machine: &mut Machine) -> std::io::Result<Boot> {
+    thread::scope(|scope| {
+        let aside =
+            thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || boot::boot(places, machine))?;
+        // A panic ends the process, so there is always a result.
+        aside.join().unwrap_or_else(|_| Err(std::io::Error::other("the start was cut short")))
+    })
 }
 
 /// One line that says where the node answers and what to do next.

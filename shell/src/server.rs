@@ -232,7 +232,7 @@ impl Server {
 
     fn addresses_changed(&mut self) {
         let Some(socket) = &self.addresses else { return };
-        let mut buffer = [0; 8192];
+        let mut buffer = [0; 512];
         // What the messages say does not matter, nor that some were lost: something has changed.
         while recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT).is_ok() {}
         self.shared.agent.read_addresses();

@@ -19,12 +19,11 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use bootstrapd_core::config::{Action, Config, Paths};
+use bootstrapd_core::config::{Action, Config};
 use bootstrapd_core::limits::STATUS_BYTES_MAX;
 use bootstrapd_core::machine::Machine;
 use bootstrapd_core::node::{Address, NodeInfo, Storage};
 use bootstrapd_core::problems::Problems;
-use bootstrapd_core::record::Id;
 use bootstrapd_core::status;
 use bootstrapd_core::time::Timestamp;
 use bootstrapd_core::write::Writer;
@@ -88,7 +87,7 @@ fn parse(count: u64) {
 
 /// What valgrind counts for a status document, of which only the tail moves.
 fn write(count: u64) {
-    let machine = Box::new(Machine::new(Id([7; 16]), Paths::default()));
+    let machine = Box::<Machine>::default();
     let mut facts = Box::<NodeInfo>::default();
     facts.cores = Some(2);
     facts.total_memory = Some(1 << 34);

@@ -59,10 +59,18 @@ fn membership() -> Membership {
 }
 
 fn new() -> Box<Machine> {
-    Box::new(Machine::new(NODE, defaults()))
+    let mut machine = Box::<Machine>::default();
+    machine.identify(NODE, &defaults());
+    machine
 }
 
 /// What a status shows and a record keeps, and the version that says whether to look again.
+fn validator(machine: &Machine) -> Box<Machine> {
+    let mut validator = Box::<Machine>::default();
+    validator.validate_for(machine);
+    validator
+}
+
 fn snapshot(machine: &mut Machine) -> (State, u64, StdString, Value) {
     (machine.state(), machine.version(), status_of(machine), record_of(machine))
 }
@@ -94,7 +102,9 @@ fn encoded(machine: &mut Machine) -> StdVec<u8> {
 fn restored(bytes: &[u8], now: Timestamp) -> Box<Machine> {
     let mut record = Box::<NodeRecord>::default();
     crate::record::decode(bytes, &mut *record).unwrap();
-    Box::new(Machine::restore(*record, defaults(), now))
+    let mut machine = Box::<Machine>::default();
+    machine.restore(&record, &defaults(), now);
+    machine
 }
 
 fn code(machine: &Machine) -> Option<&'static str> {
@@ -374,7 +384,7 @@ impl Node {
             let before_it = restored(&self.disk, at(0)).revision;
             self.disk = encoded(&mut self.machine);
             assert!(self.machine.revision > before_it, "a record is newer than the one before");
-            let completes = before.is_running() && self.machine.failure.is_none();
+            let completes = before.is_running() && !self.machine.failed;
             self.durable = if completes { State::Completed } else { State::Error };
         }
         let event = if good { success(effect) } else { failure(effect) };
@@ -429,7 +439,7 @@ impl Node {
                     self.handle(true);
                 }
                 let created = self.machine.action() == Action::CreateCluster;
-                let failed = self.machine.failure.is_some();
+                let failed = self.machine.failed;
                 assert!(created || !matches!(self.machine.state(), State::Completed));
                 assert!(failed || FAILED_STATES.contains(&self.machine.state()) || self.machine.is_member());
             }
@@ -559,7 +569,7 @@ fn end(machine: &mut Machine, body: &str, found: PathsFound, license: &Result<Te
 
 fn ends(body: &str, found: PathsFound, license: &Result<Terms, Violation>) -> Value {
     let acted = end(&mut new(), body, found, license);
-    let validated = end(&mut new().validator(), body, found, license);
+    let validated = end(&mut validator(&new()), body, found, license);
     // A validation that finds nothing wrong leaves nothing behind.
     if acted["state"] == "completed" {
         assert_eq!(validated["state"], "idle");
@@ -710,7 +720,7 @@ fn a_validation_of_any_action_ends_like_the_action_and_changes_nothing() {
     {
         let mut verdicts = vec![];
         let node = new();
-        for mut machine in [new(), Box::new(node.validator())] {
+        for mut machine in [new(), validator(&node)] {
             let mut next = machine.start(action, body.as_bytes(), at(1)).ok();
             while let Some(effect) = next {
                 next = machine.handle(success(effect), &facts(), at(1));
@@ -720,7 +730,7 @@ fn a_validation_of_any_action_ends_like_the_action_and_changes_nothing() {
         assert_eq!(verdicts[0], verdicts[1]);
     }
     // One validator serves again and again.
-    let mut validator = new().validator();
+    let mut validator = validator(&new());
     for _ in 0..2 {
         assert_eq!(end(&mut validator, CREATE, good_paths(), &Err(Violation::Expired))["state"], "idle");
         assert_eq!(end(&mut validator, LICENSED, good_paths(), &Err(Violation::Expired))["state"], "error");

@@ -82,11 +82,13 @@ fn record(standing: Standing) -> NodeRecord {
 }
 
 fn machine(record: NodeRecord) -> Box<Machine> {
-    Box::new(Machine::restore(record, Paths::default(), at(0)))
+    let mut machine = Box::<Machine>::default();
+    machine.restore(&record, &Paths::default(), at(0));
+    machine
 }
 
 fn new() -> Box<Machine> {
-    Box::new(Machine::new(Id([7; 16]), Paths::default()))
+    Box::default()
 }
 
 #[test]

@@ -1,7 +1,5 @@
 use super::*;
-use bootstrapd_core::config::Paths;
 use bootstrapd_core::machine::Machine;
-use bootstrapd_core::record::Id;
 use std::os::unix::fs::PermissionsExt as _;
 
 /// A directory of a test's own, removed with everything in it.
@@ -28,7 +26,7 @@ impl Drop for Scratch {
 
 /// Records of one node, each newer than the one before.
 fn records<const N: usize>() -> [Vec<u8>; N] {
-    let mut machine = Box::new(Machine::new(Id([7; 16]), Paths::default()));
+    let mut machine = Box::<Machine>::default();
     [(); N].map(|()| {
         let mut buffer = vec![0; NODE_RECORD_BYTES_MAX];
         let length = machine.encode(&mut buffer).unwrap();
