@@ -165,7 +165,7 @@ impl Cluster {
     /// The place of `node_id` in this cluster.
     #[must_use]
     pub fn membership(&self, node_id: Id) -> Option<Membership> {
-        let member = self.members.iter().find(|member| member.node_id == node_id)?;
+        let member = self.member_of(node_id)?;
         Some(Membership { cluster_id: self.cluster_id, epoch: self.epoch, uid: member.uid })
     }
 
@@ -228,6 +228,12 @@ impl Cluster {
             member.write(writer);
         }
         writer.close(']');
+    }
+
+    /// The member that a node is.
+    #[must_use]
+    pub fn member_of(&self, node_id: Id) -> Option<&Member> {
+        self.members.iter().find(|member| member.node_id == node_id)
     }
 
     /// The member with this number.

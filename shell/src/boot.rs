@@ -54,14 +54,11 @@ impl Places {
     /// What the system refused, or a path that is too long or no text.
     pub fn defaults(&self) -> io::Result<Paths> {
         let place = |configured: &Option<PathBuf>, name: &str| {
-            let path = match configured {
-                Some(path) => std::path::absolute(path)?,
-                None => {
-                    let path = std::path::absolute(self.state.join(name))?;
-                    store::make(&path)?;
-                    path
-                }
-            };
+            let path = configured.clone().unwrap_or_else(|| self.state.join(name));
+            let path = std::path::absolute(path)?;
+            if configured.is_none() {
+                store::make(&path)?;
+            }
             let text = path.to_str().and_then(|text| heapless::String::try_from(text).ok());
             text.ok_or_else(|| io::Error::other(format!("{}: the path is too long or no text", path.display())))
         };

@@ -6,8 +6,14 @@
 use std::net::IpAddr;
 
 use crate::agent::{Agent, Call, News, Purpose, Reply, Step};
-use crate::http::{self, Body, Chunks, Head, Refused};
-use bootstrapd_core::limits::BODY_BYTES_MAX;
+use crate::http::{self, Body, Head, Refused};
+
+mod body;
+mod rank;
+
+use body::Framing;
+pub use body::Shared;
+pub use rank::Rank;
 
 /// A whole request, from its first byte; also a whole answer, until the client has taken it.
 const REQUEST_MS: u64 = 10_000;
@@ -19,54 +25,6 @@ const WAIT_MS: u64 = 30_000;
 const LINGER_MS: u64 = 2_000;
 /// A body's buffer is its own for so long, even where others need it.
 const BODY_HOLD_MS: u64 = 1_000;
-/// Bodies that come in pieces at the same time; one that comes in one piece needs no buffer.
-const BODIES: usize = 8;
-
-/// What all connections share.
-pub struct Shared {
-    /// The node.
-    pub agent: Agent,
-    /// Where answers are written.
-    pub out: Vec<u8>,
-    /// The input held a secret and is to be wiped.
-    pub secret_seen: bool,
-    /// Body buffers that nobody has.
-    bodies: Vec<Vec<u8>>,
-    /// Body buffers that were not needed yet.
-    unmade: usize,
-}
-
-impl Shared {
-    /// For the connections of one node.
-    #[must_use]
-    pub const fn new(agent: Agent) -> Self {
-        Self { agent, out: Vec::new(), secret_seen: false, bodies: Vec::new(), unmade: BODIES }
-    }
-
-    /// Whether a body can have a buffer.
-    #[must_use]
-    pub const fn has_body_buffer(&self) -> bool {
-        !self.bodies.is_empty() || self.unmade > 0
-    }
-
-    fn take_body_buffer(&mut self) -> Option<Vec<u8>> {
-        if let Some(buffer) = self.bodies.pop() {
-            return Some(buffer);
-        }
-        let mut buffer = Vec::new();
-        // Made on first use, and kept; where there is no memory, a request waits as if all were taken.
-        self.unmade = self.unmade.checked_sub(1)?;
-        buffer.try_reserve_exact(BODY_BYTES_MAX).ok()?;
-        Some(buffer)
-    }
-
-    fn give_back(&mut self, mut buffer: Vec<u8>) {
-        buffer.fill(0);
-        std::hint::black_box(&buffer);
-        buffer.clear();
-        self.bodies.push(buffer);
-    }
-}
 
 /// What a connection is about.
 enum Phase {
@@ -83,11 +41,6 @@ enum Phase {
     Closing { lingers: bool },
 }
 
-enum Framing {
-    Length(usize),
-    Chunked(Chunks, usize),
-}
-
 #[derive(Clone, Copy)]
 enum Wait {
     Login([u8; 32], Call),
@@ -95,20 +48,8 @@ enum Wait {
     Validating(u32),
 }
 
-/// How willingly a connection is given up where there is no room; the smallest goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rank {
-    /// It is closing anyway.
-    Closing,
-    /// It asks for nothing.
-    Idle,
-    /// Its request is not complete, or its answer not taken.
-    Unfinished,
-    /// Its request waits for the node.
-    Waiting,
-}
-
 /// See the module.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the request or of the connection by itself")]
 pub struct Connection {
     source: IpAddr,
     phase: Phase,
@@ -177,18 +118,6 @@ impl Connection {
     #[must_use]
     pub const fn may_lose_body_buffer(&self, now: u64) -> bool {
         matches!(self.phase, Phase::Keeping(_, _, Some(_))) && now >= self.since.saturating_add(BODY_HOLD_MS)
-    }
-
-    /// In which order connections are given up: by rank, then the longest first.
-    #[must_use]
-    pub const fn rank(&self) -> (Rank, u64) {
-        let rank = match self.phase {
-            Phase::Closing { .. } => Rank::Closing,
-            Phase::Head if !self.started => Rank::Idle,
-            Phase::Head | Phase::Keeping(..) | Phase::Dropping(..) => Rank::Unfinished,
-            Phase::Waiting(_) => Rank::Waiting,
-        };
-        (rank, self.since)
     }
 
     /// The answer could not be written at once.
@@ -446,38 +375,5 @@ impl Connection {
             (Wait::Login(..) | Wait::Accepting | Wait::Validating(_), _) => return false,
         }
         true
-    }
-}
-
-impl Framing {
-    fn of(body: Body) -> Option<Self> {
-        match body {
-            Body::None | Body::Length(0) => None,
-            Body::Length(length) => Some(Self::Length(length)),
-            Body::Chunked => Some(Self::Chunked(Chunks::default(), 0)),
-        }
-    }
-
-    /// Takes bytes of the body off `input`: how many, and whether the body is complete.
-    fn take(&mut self, input: &[u8], mut keep: impl FnMut(&[u8])) -> Result<(usize, bool), Refused> {
-        match self {
-            Self::Length(left) => {
-                let taken = input.len().min(*left);
-                keep(input.get(..taken).unwrap_or_default());
-                *left = left.saturating_sub(taken);
-                Ok((taken, *left == 0))
-            }
-            Self::Chunked(chunks, total) => {
-                let taken = chunks.decode(input, |piece| {
-                    *total = total.saturating_add(piece.len());
-                    if *total > BODY_BYTES_MAX {
-                        return Err(Refused { status: 413, reason: "the body is longer than 64 KiB" });
-                    }
-                    keep(piece);
-                    Ok(())
-                })?;
-                Ok((taken, chunks.is_done()))
-            }
-        }
     }
 }

@@ -3,19 +3,22 @@
 //! Whatever two parsers could frame differently is refused, and the connection with it. Only syntax is decided
 //! here; what a request may do is the core's.
 
-use std::fmt::Write as _;
 use std::mem::MaybeUninit;
 use std::net::Ipv6Addr;
 
 use bootstrapd_core::json::find_byte;
 use bootstrapd_core::limits::BODY_BYTES_MAX;
 
+mod answer;
+mod chunks;
+
+pub use answer::{Answer, Delivery, date, error_code};
+pub use chunks::Chunks;
+
 /// A request's head with its final empty line.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Header fields of one request, and trailer fields of one body.
 pub const FIELDS_MAX: usize = 32;
-/// A chunk's size line or a trailer field.
-const LINE_BYTES_MAX: usize = 1024;
 
 /// What most bodies are, told without looking at every byte.
 const JSON: &str = "application/json";
@@ -46,6 +49,7 @@ pub enum Body {
 
 /// A request's head, borrowed from the connection's bytes.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the head by itself")]
 pub struct Head<'a> {
     /// The method.
     pub method: &'a str,
@@ -116,10 +120,9 @@ pub fn read_head(bytes: &[u8]) -> Result<Head<'_>, Refused> {
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(bytes, &mut fields) {
         Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
-        Ok(_) => return refused(400, "the head is malformed"),
         Err(httparse::Error::TooManyHeaders) => return refused(431, "more than 32 header fields"),
         Err(httparse::Error::Version) => return Err(version_refusal(bytes)),
-        Err(_) => return refused(400, "the head is malformed"),
+        Ok(_) | Err(_) => return refused(400, "the head is malformed"),
     }
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
         return refused(400, "the request line is malformed");
@@ -309,9 +312,12 @@ const TARGET_BYTES: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;
     while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'@' | b'/' | b'?')
-            || is_sub_delim(byte);
+        #[expect(clippy::indexing_slicing, reason = "the compiler runs this, and would say so")]
+        {
+            table[byte as usize] = byte.is_ascii_alphanumeric()
+                || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'@' | b'/' | b'?')
+                || is_sub_delim(byte);
+        }
         byte += 1;
     }
     table
@@ -355,326 +361,4 @@ fn is_host(host: &str) -> bool {
     let is_port =
         |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && (port.is_empty() || port.parse::<u16>().is_ok());
     !name.is_empty() && name.bytes().all(name_byte) && port.is_some_and(is_port)
-}
-
-/// Decodes a chunked body, in whatever pieces it comes.
-#[derive(Debug)]
-pub struct Chunks {
-    expect: Expect,
-    line: Vec<u8>,
-    trailers: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expect {
-    Size,
-    Data(usize),
-    DataEnd,
-    Trailer,
-    Nothing,
-}
-
-impl Default for Chunks {
-    fn default() -> Self {
-        Self { expect: Expect::Size, line: Vec::new(), trailers: 0 }
-    }
-}
-
-impl Chunks {
-    /// Whether the body is complete.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.expect == Expect::Nothing
-    }
-
-    /// Takes bytes off the front of `input` and hands the body's to `keep`, until the body or the input ends.
-    /// Returns how many were taken.
-    ///
-    /// # Errors
-    /// A [`Refused`] where the chunks are malformed, or from `keep`.
-    pub fn decode(
-        &mut self,
-        input: &[u8],
-        mut keep: impl FnMut(&[u8]) -> Result<(), Refused>,
-    ) -> Result<usize, Refused> {
-        let mut rest = input;
-        while !rest.is_empty() && !self.is_done() {
-            if let Expect::Data(left) = self.expect {
-                let (data, behind) = rest.split_at_checked(left).unwrap_or((rest, &[]));
-                keep(data)?;
-                rest = behind;
-                let left = left.saturating_sub(data.len());
-                self.expect = if left == 0 { Expect::DataEnd } else { Expect::Data(left) };
-            } else {
-                let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at.saturating_add(1));
-                let (piece, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-                self.line.extend_from_slice(piece);
-                rest = behind;
-                if self.line.len() > LINE_BYTES_MAX {
-                    return refused(400, "a chunk's line is too long");
-                }
-                if self.line.ends_with(b"\n") {
-                    self.line_ended()?;
-                    self.line.clear();
-                }
-            }
-        }
-        Ok(input.len().saturating_sub(rest.len()))
-    }
-
-    fn line_ended(&mut self) -> Result<(), Refused> {
-        let Some(line) = self.line.strip_suffix(b"\r\n").filter(|line| !line.contains(&b'\r')) else {
-            return refused(400, "a chunk's line does not end in CR LF");
-        };
-        self.expect = match self.expect {
-            Expect::Size => match chunk_size(line) {
-                Some(0) => Expect::Trailer,
-                Some(size) => Expect::Data(size),
-                None => return refused(400, "a chunk's size is malformed"),
-            },
-            Expect::DataEnd if line.is_empty() => Expect::Size,
-            Expect::DataEnd => return refused(400, "a chunk is longer than its size"),
-            Expect::Trailer if line.is_empty() => Expect::Nothing,
-            Expect::Trailer => {
-                self.trailers = self.trailers.saturating_add(1);
-                if self.trailers > FIELDS_MAX || !is_trailer(line) {
-                    return refused(400, "a trailer field is malformed");
-                }
-                Expect::Trailer
-            }
-            Expect::Data(_) | Expect::Nothing => return refused(400, "a chunk is malformed"),
-        };
-        Ok(())
-    }
-}
-
-/// `chunk-size [ chunk-ext ]`: at most eight hexadecimal digits; extensions are checked and ignored.
-fn chunk_size(line: &[u8]) -> Option<usize> {
-    let line = std::str::from_utf8(line).ok()?;
-    let digits = line.bytes().take_while(u8::is_ascii_hexdigit).count();
-    let (size, mut extensions) = line.split_at_checked(digits).filter(|_| (1..=8).contains(&digits))?;
-    while !extensions.is_empty() {
-        let (_, rest) = extension(extensions)?;
-        extensions = rest;
-    }
-    usize::from_str_radix(size, 16).ok()
-}
-
-/// One `BWS ";" BWS name [ BWS "=" BWS value ]`, and what follows it.
-fn extension(text: &str) -> Option<((), &str)> {
-    let spaces: &[char] = &[' ', '\t'];
-    let rest = text.trim_start_matches(spaces).strip_prefix(';')?.trim_start_matches(spaces);
-    let rest = token(rest)?;
-    let Some(value) = rest.trim_start_matches(spaces).strip_prefix('=') else {
-        return Some(((), rest));
-    };
-    let value = value.trim_start_matches(spaces);
-    match value.strip_prefix('"') {
-        Some(quoted) => quoted_end(quoted).map(|rest| ((), rest)),
-        None => token(value).map(|rest| ((), rest)),
-    }
-}
-
-/// What follows a token, which must have at least one character.
-fn token(text: &str) -> Option<&str> {
-    let end = text.bytes().take_while(|byte| is_token_byte(*byte)).count();
-    text.get(end..).filter(|_| end > 0)
-}
-
-const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-        )
-}
-
-/// What follows the closing quote.
-fn quoted_end(text: &str) -> Option<&str> {
-    let mut characters = text.chars();
-    loop {
-        match characters.next()? {
-            '"' => return Some(characters.as_str()),
-            '\\' => _ = characters.next().filter(|character| !character.is_control())?,
-            '\t' => {}
-            character if character.is_control() => return None,
-            _ => {}
-        }
-    }
-}
-
-/// A trailer field that cannot be mistaken for one that frames, routes or authenticates.
-fn is_trailer(line: &[u8]) -> bool {
-    const FORBIDDEN: [&str; 8] = [
-        "content-length",
-        "transfer-encoding",
-        "host",
-        "authorization",
-        "content-type",
-        "content-encoding",
-        "trailer",
-        "connection",
-    ];
-    let Some((name, value)) = line.iter().position(|byte| *byte == b':').and_then(|colon| line.split_at_checked(colon))
-    else {
-        return false;
-    };
-    let Ok(name) = std::str::from_utf8(name) else { return false };
-    !name.is_empty()
-        && name.bytes().all(is_token_byte)
-        && value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7F))
-        && !FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden))
-}
-
-/// An answer, to be written by [`Answer::write`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Answer<'a> {
-    /// The status code.
-    pub status: u16,
-    /// The body's type; empty where there is no body.
-    pub media_type: &'static str,
-    /// The body.
-    pub body: &'a [u8],
-    /// More of it: what moves behind what is kept ready.
-    pub tail: &'a [u8],
-    /// `Allow`
-    pub allow: &'static str,
-    /// `Retry-After`, in seconds.
-    pub retry_after: Option<u16>,
-    /// Whether to ask for Basic credentials.
-    pub challenge: bool,
-}
-
-/// What the answer's connection and request make of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Delivery<'a> {
-    /// The body is left out, its length is not.
-    pub head_only: bool,
-    /// The connection closes behind the answer.
-    pub close: bool,
-    /// The request was HTTP/1.0, which must be told that the connection stays.
-    pub is_1_0: bool,
-    /// The value of `Date`.
-    pub date: &'a str,
-}
-
-impl Answer<'_> {
-    /// Appends the answer to `out`.
-    pub fn write(&self, delivery: Delivery<'_>, out: &mut Vec<u8>) {
-        put(out, "HTTP/1.1 ");
-        put(out, status_line(self.status));
-        put(out, "\r\nDate: ");
-        put(out, delivery.date);
-        match self.media_type {
-            "" => put(out, "\r\nContent-Length: "),
-            JSON => put(out, "\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: "),
-            other => {
-                put(out, "\r\nContent-Type: ");
-                put(out, other);
-                put(out, "\r\nCache-Control: no-store\r\nContent-Length: ");
-            }
-        }
-        put_number(out, self.body.len().saturating_add(self.tail.len()));
-        if !self.allow.is_empty() {
-            put(out, "\r\nAllow: ");
-            put(out, self.allow);
-        }
-        if let Some(seconds) = self.retry_after {
-            put(out, "\r\nRetry-After: ");
-            put_number(out, usize::from(seconds));
-        }
-        if self.challenge {
-            put(out, "\r\nWWW-Authenticate: Basic realm=\"bootstrapd\", charset=\"UTF-8\"");
-        }
-        if delivery.close {
-            put(out, "\r\nConnection: close");
-        } else if delivery.is_1_0 {
-            put(out, "\r\nConnection: keep-alive");
-        }
-        put(out, "\r\n\r\n");
-        if !delivery.head_only {
-            out.extend_from_slice(self.body);
-            out.extend_from_slice(self.tail);
-        }
-    }
-}
-
-fn put(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(text.as_bytes());
-}
-
-fn put_number(out: &mut Vec<u8>, number: usize) {
-    let mut digits = [0; 20];
-    let mut rest = number;
-    let mut first = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0'.saturating_add(u8::try_from(rest % 10).unwrap_or_default());
-        first = first.saturating_sub(1);
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(first..).unwrap_or_default());
-}
-
-const fn status_line(status: u16) -> &'static str {
-    match status {
-        200 => "200 OK",
-        400 => "400 Bad Request",
-        401 => "401 Unauthorized",
-        403 => "403 Forbidden",
-        404 => "404 Not Found",
-        405 => "405 Method Not Allowed",
-        406 => "406 Not Acceptable",
-        408 => "408 Request Timeout",
-        409 => "409 Conflict",
-        411 => "411 Length Required",
-        413 => "413 Content Too Large",
-        414 => "414 URI Too Long",
-        415 => "415 Unsupported Media Type",
-        417 => "417 Expectation Failed",
-        431 => "431 Request Header Fields Too Large",
-        501 => "501 Not Implemented",
-        503 => "503 Service Unavailable",
-        505 => "505 HTTP Version Not Supported",
-        _ => "500 Internal Server Error",
-    }
-}
-
-/// The `error_code` of a refused message's answer.
-#[must_use]
-pub const fn error_code(status: u16) -> &'static str {
-    match status {
-        403 => "forbidden_origin",
-        404 => "not_found",
-        405 => "method_not_allowed",
-        406 => "not_acceptable",
-        408 => "request_timeout",
-        411 => "length_required",
-        413 => "body_too_large",
-        414 => "uri_too_long",
-        415 => "unsupported_media_type",
-        417 => "expectation_failed",
-        431 => "head_too_large",
-        501 => "not_implemented",
-        505 => "http_version",
-        _ => "bad_request",
-    }
-}
-
-/// The value of `Date` for a moment (RFC 9110, 5.6.7).
-#[must_use]
-pub fn date(now: bootstrapd_core::time::Timestamp) -> String {
-    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let bootstrapd_core::time::Civil { year, month, day, time: [hour, minute, second], weekday } = now.civil();
-    let name = |names: &[&'static str], index: u64| {
-        usize::try_from(index).ok().and_then(|index| names.get(index).copied()).unwrap_or_default()
-    };
-    let (weekday, month) = (name(&DAYS, weekday), name(&MONTHS, month.saturating_sub(1)));
-    let mut text = String::with_capacity(29);
-    // Writing to a String cannot fail.
-    let _ = write!(text, "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT");
-    text
 }

@@ -40,8 +40,8 @@ fn read_os(facts: &mut NodeInfo) {
     let read = |path: &str| fs::read_to_string(path).ok();
     let Some(release) = read("/etc/os-release").or_else(|| read("/usr/lib/os-release")) else { return };
     let field = |name: &str| {
-        let lines = release.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        let value = lines.last().unwrap_or_default().trim();
+        let mut lines = release.lines().rev().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        let value = lines.next().unwrap_or_default().trim();
         text(value.trim_matches(['"', '\'']))
     };
     facts.os_version = field("PRETTY_NAME");

@@ -86,6 +86,7 @@ pub struct LoginJob {
 }
 
 /// What the threads tell the loop.
+#[expect(clippy::large_enum_variant, reason = "few exist at a time")]
 pub enum Done {
     /// A job's end.
     Work(Who, Outcome),
@@ -232,10 +233,9 @@ fn perform(work: Work) -> Outcome {
 fn check_path(path: &Path, node_id: Id) -> Result<FileId, PathTrouble> {
     use nix::errno::Errno;
     use nix::sys::stat::SFlag;
-    let found = stat(path).map_err(|errno| match errno {
-        Errno::ENOENT | Errno::ENOTDIR => PathTrouble::Missing,
-        _ => PathTrouble::Unreadable,
-    })?;
+    let is_missing = |errno| matches!(errno, Errno::ENOENT | Errno::ENOTDIR);
+    let why = |errno| if is_missing(errno) { PathTrouble::Missing } else { PathTrouble::Unreadable };
+    let found = stat(path).map_err(why)?;
     if SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT != SFlag::S_IFDIR {
         return Err(PathTrouble::NotADirectory);
     }

@@ -2,34 +2,30 @@
 //! touches a file system and never waits for anything but readiness.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::{
-    AddressFamily, Backlog, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, listen, recv, setsockopt,
-    socket, sockopt,
-};
+use nix::sys::signalfd::SignalFd;
+use nix::sys::socket::{MsgFlags, recv};
 
 use crate::agent::{Agent, News};
 use crate::connection::{Connection, Shared};
 use crate::http::HEAD_BYTES_MAX;
-use crate::log;
 
-/// Connections at once, where the limit of descriptors allows so many.
-const CONNECTIONS_MAX: usize = 1024;
-/// Descriptors for everything else.
-const RESERVED_DESCRIPTORS: u64 = 32;
+mod patience;
+mod slot;
+mod sockets;
+
+use slot::Slot;
+use sockets::{connections_max, watch_addresses};
+pub use sockets::{listen_on, take_signals};
+
 /// Events taken in one turn.
 const EVENTS: usize = 64;
 /// Answers to pipelined requests are written out at the latest when they are so long.
 const OUT_BYTES_MAX: usize = 32 * 1024;
-/// How long a client may leave an answer that the kernel holds for it, in milliseconds.
-const ANSWER_MS: u32 = 10_000;
 /// Deadlines are looked at no more often, in milliseconds.
 const SCAN_MS: u64 = 100;
 
@@ -38,20 +34,6 @@ const SPECIAL: u64 = 1 << 63;
 const BELL: u64 = SPECIAL | 1 << 32;
 const SIGNALS: u64 = SPECIAL | 2 << 32;
 const ADDRESSES: u64 = SPECIAL | 3 << 32;
-
-/// A connection with its socket.
-struct Slot {
-    stream: TcpStream,
-    connection: Connection,
-    token: u64,
-    /// What the kernel was told to wait for.
-    interest: EpollFlags,
-    /// Input that could not be used yet: so many bytes of this slot's part of `inputs`.
-    pending: usize,
-    /// Output that the client has not taken yet.
-    backlog: Vec<u8>,
-    shut: bool,
-}
 
 /// See the module.
 pub struct Server {
@@ -71,36 +53,6 @@ pub struct Server {
     next_scan: u64,
     /// Connections that need a body buffer, in the order in which they came.
     hungry: VecDeque<u64>,
-}
-
-/// Opens listening sockets.
-///
-/// # Errors
-/// The address that could not be had, and why.
-pub fn listen_on(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
-    let open = |address: &SocketAddr| {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        // Connections inherit these. Answers that the kernel took and the client does not are its to give up.
-        setsockopt(&listener, sockopt::TcpNoDelay, &true)?;
-        setsockopt(&listener, sockopt::TcpUserTimeout, &ANSWER_MS)?;
-        listen(&listener, Backlog::MAXALLOWABLE)?;
-        Ok(listener)
-    };
-    let named = |address: &SocketAddr, error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-    addresses.iter().map(|address| open(address).map_err(|error| named(address, error))).collect()
-}
-
-/// Takes the signals that end the program, in this thread and those that it starts.
-///
-/// # Errors
-/// Where the system refuses.
-pub fn take_signals() -> io::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    set.add(Signal::SIGTERM);
-    set.add(Signal::SIGINT);
-    set.thread_block()?;
-    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
 }
 
 impl Server {
@@ -421,132 +373,6 @@ impl Server {
         }
         if !self.hungry.is_empty() {
             self.next_scan = self.next_scan.min(self.shared.agent.uptime_ms().saturating_add(SCAN_MS));
-        }
-    }
-
-    /// Gives body buffers to those that need them. Where there is none, the oldest that was held for a while is
-    /// taken away.
-    fn feed_hungry(&mut self) {
-        let now = self.shared.agent.uptime_ms();
-        while let Some(token) = self.hungry.front().copied() {
-            let index = usize::try_from(token & 0xFFFF_FFFF).unwrap_or(usize::MAX);
-            let needs = |slot: &Slot| slot.token == token && slot.connection.needs_body_buffer();
-            if !self.slots.get(index).is_some_and(|slot| slot.as_ref().is_some_and(needs)) {
-                self.hungry.pop_front();
-                continue;
-            }
-            if !self.shared.has_body_buffer() {
-                let held = self.slots.iter().enumerate().filter_map(|(index, slot)| Some((index, slot.as_ref()?)));
-                let held = held.filter(|(_, slot)| slot.connection.may_lose_body_buffer(now));
-                let oldest = held.map(|(index, slot)| (slot.connection.rank(), index)).min();
-                let Some((_, oldest)) = oldest else { return };
-                self.expire(oldest);
-            }
-            self.hungry.pop_front();
-            if let Some(Some(slot)) = self.slots.get_mut(index) {
-                slot.connection.find_buffer(&mut self.shared);
-            }
-            self.go_on(index, 0);
-        }
-    }
-
-    /// Looks through the table for deadlines that have passed.
-    fn scan(&mut self) {
-        let now = self.shared.agent.uptime_ms();
-        for index in 0..self.slots.len() {
-            if self.slots.get(index).is_some_and(|slot| slot.as_ref().is_some_and(|slot| slot.is_over(now))) {
-                self.expire(index);
-            }
-        }
-        self.next_scan = u64::MAX;
-        self.feed_hungry();
-        let deadlines = self.slots.iter().flatten().map(|slot| slot.connection.deadline());
-        let soonest = if self.hungry.is_empty() { deadlines.min().unwrap_or(u64::MAX) } else { now };
-        self.next_scan = self.next_scan.min(soonest.max(now.saturating_add(SCAN_MS)));
-        self.tell_news();
-    }
-
-    fn expire(&mut self, index: usize) {
-        let Some(Some(slot)) = self.slots.get_mut(index) else { return };
-        let can_answer = slot.backlog.is_empty() && !slot.connection.is_closing();
-        if can_answer {
-            slot.connection.expire(&mut self.shared);
-        }
-        if !can_answer || !slot.connection.is_closing() {
-            return self.close(index);
-        }
-        let now = self.shared.agent.uptime_ms();
-        let open = slot.flush(&mut self.shared, now);
-        self.settle_slot(index, open, true);
-    }
-}
-
-impl Slot {
-    fn is_over(&self, now: u64) -> bool {
-        now >= self.connection.deadline()
-    }
-
-    /// Writes what is to be written, as much as the client takes; whether the connection is still good.
-    fn flush(&mut self, shared: &mut Shared, now: u64) -> bool {
-        let was_blocked = !self.backlog.is_empty();
-        if was_blocked {
-            self.backlog.append(&mut shared.out);
-            std::mem::swap(&mut self.backlog, &mut shared.out);
-            self.backlog.clear();
-        }
-        let mut at = 0;
-        let good = loop {
-            let rest = shared.out.get(at..).unwrap_or_default();
-            if rest.is_empty() {
-                break true;
-            }
-            match self.stream.write(rest) {
-                Ok(0) => break false,
-                Ok(count) => at = at.saturating_add(count),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.backlog.extend_from_slice(rest);
-                    break true;
-                }
-                Err(_) => break false,
-            }
-        };
-        shared.out.clear();
-        match (was_blocked, self.backlog.is_empty()) {
-            (false, false) => self.connection.is_blocked(now),
-            (true, true) => {
-                self.backlog = Vec::new();
-                self.connection.is_unblocked(now);
-            }
-            (false, true) | (true, false) => {}
-        }
-        good
-    }
-}
-
-/// As many connections as the limit of descriptors allows, after it was raised as far as it goes.
-fn connections_max() -> usize {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return CONNECTIONS_MAX };
-    let limit = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
-    let room = usize::try_from(limit.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(CONNECTIONS_MAX);
-    room.clamp(1, CONNECTIONS_MAX)
-}
-
-/// A socket that is readable when an address or an interface of the machine has changed.
-fn watch_addresses() -> Option<OwnedFd> {
-    const LINK: u32 = 1;
-    const IPV4_ADDRESS: u32 = 0x10;
-    const IPV6_ADDRESS: u32 = 0x100;
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let opened = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute);
-    let bound = opened.and_then(|socket| {
-        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, LINK | IPV4_ADDRESS | IPV6_ADDRESS)).map(|()| socket)
-    });
-    match bound {
-        Ok(socket) => Some(socket),
-        Err(errno) => {
-            log::warn("address changes will not be noticed", &[("error", &errno)]);
-            None
         }
     }
 }

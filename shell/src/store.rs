@@ -111,13 +111,13 @@ impl Pair {
     #[must_use]
     pub fn load<T: Versioned>(&self) -> Found<T> {
         let mut best: Option<(Box<T>, Vec<u8>)> = None;
-        let mut whole = 0;
+        let mut in_step = 0_usize;
         let mut unreadable = None;
         for file in self.files() {
             match self.read::<T>(&file) {
                 Ok((value, bytes)) => {
                     let same = best.as_ref().is_some_and(|(_, other)| *other == bytes);
-                    whole += usize::from(best.is_none() || same);
+                    in_step = in_step.saturating_add(usize::from(best.is_none() || same));
                     if best.as_ref().is_none_or(|(other, _)| value.version() > other.version()) {
                         best = Some((value, bytes));
                     }
@@ -127,16 +127,16 @@ impl Pair {
             }
         }
         match (best, unreadable) {
-            (Some((value, bytes)), _) => Found::Record { value, bytes, in_step: whole == COPIES.len() },
+            (Some((value, bytes)), _) => Found::Record { value, bytes, in_step: in_step == COPIES.len() },
             (None, Some((file, why))) => Found::Unreadable { file, why },
             (None, None) => Found::Nothing,
         }
     }
 
     fn read<T: Versioned>(&self, file: &Path) -> Result<(Box<T>, Vec<u8>), Unread> {
-        let because = |error: io::Error| match error.kind() {
-            ErrorKind::NotFound | ErrorKind::NotADirectory => Unread::Missing,
-            _ => Unread::Because(format!("cannot be read: {error}")),
+        let because = |error: io::Error| {
+            let missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+            if missing { Unread::Missing } else { Unread::Because(format!("cannot be read: {error}")) }
         };
         let opened = OpenOptions::new().read(true).custom_flags(libc_flags()).open(file).map_err(because)?;
         if !opened.metadata().map_err(because)?.is_file() {

@@ -10,12 +10,12 @@ use nix::sys::statvfs::statvfs;
 /// Processors that this process may run on.
 pub fn cores() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+    let ranges = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
     let count = |range: &str| match range.split_once('-') {
         Some((first, last)) => last.parse::<u64>().unwrap() - first.parse::<u64>().unwrap() + 1,
         None => 1,
     };
-    list.trim().split(',').map(count).sum()
+    ranges.trim().split(',').map(count).sum()
 }
 
 /// Memory in bytes: the machine's, or a control group's limit where that is lower.

@@ -139,8 +139,7 @@ pub(super) fn for_people(document: &str) -> String {
 }
 
 fn in_gib(bytes: &str) -> String {
-    let tenths = bytes.parse::<u64>().unwrap_or_default() / (1 << 30) * 10
-        + bytes.parse::<u64>().unwrap_or_default() % (1 << 30) * 10 / (1 << 30);
+    let tenths = bytes.parse::<u64>().unwrap_or_default().saturating_mul(10) / (1 << 30);
     format!("{}.{} GiB", tenths / 10, tenths % 10)
 }
 
@@ -168,7 +167,13 @@ pub(super) fn lookup(document: &str, path: &[&str]) -> Option<String> {
                     }
                 }
             }
-            _ => return None,
+            Token::ObjectEnd
+            | Token::ArrayEnd
+            | Token::Name(_)
+            | Token::Text(_)
+            | Token::Number(_)
+            | Token::Bool(_)
+            | Token::Null => return None,
         }
         token = reader.token().ok()??;
     }

@@ -34,9 +34,10 @@ impl Failed {
 
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::TimedOut | ErrorKind::WouldBlock => Self::TimedOut,
-            _ => Self::Unreachable(error.to_string()),
+        if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) {
+            Self::TimedOut
+        } else {
+            Self::Unreachable(error.to_string())
         }
     }
 }

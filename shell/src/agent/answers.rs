@@ -1,0 +1,363 @@
+//! What the agent answers: who may call, what a request needs, and every document.
+
+use std::net::IpAddr;
+
+use bootstrapd_core::api::{self, Access, Method, Resource, Standing};
+use bootstrapd_core::cluster::Cluster;
+use bootstrapd_core::config::Action;
+use bootstrapd_core::machine::{Machine, Refusal, Trouble};
+use bootstrapd_core::status;
+use bootstrapd_core::write::Writer;
+
+use super::page::{Reply, deliver, write_error, write_root};
+use super::{Agent, News};
+use crate::http::{self, Answer, Head, Refused};
+use crate::logins::Proof;
+use crate::node;
+use crate::perform::Who;
+
+/// What a request asks for, as far as its head tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    resource: Resource,
+    method: Method,
+    foreign: Option<&'static str>,
+    acceptable: bool,
+    content_type: Result<(), u16>,
+    has_length: bool,
+}
+
+/// What a body is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// An attempt.
+    Bootstrap(Action),
+    /// A validation.
+    Validate(Action),
+}
+
+/// How a request goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Its answer is written.
+    Answered,
+    /// Its body is wanted.
+    Read(Purpose),
+    /// The login with this MAC is being checked.
+    CheckingLogin([u8; 32]),
+    /// The attempt is being made durable.
+    Accepting,
+    /// The validation with this number runs.
+    Validating(u32),
+}
+
+impl Agent {
+    /// What `head` asks for.
+    #[must_use]
+    pub fn call(&self, head: &Head<'_>) -> Call {
+        let resource = Resource::from_path(head.path);
+        let own_name = |name: &str| self.is_own_name(name);
+        Call {
+            resource,
+            method: Method::from_name(head.method),
+            foreign: api::foreign_origin(head.origin, head.host, head.fetch_site, "http", own_name),
+            acceptable: is_acceptable(&head.accept, resource.media_type()),
+            content_type: api::content_type(head.content_type, head.origin.is_some()),
+            has_length: head.has_length,
+        }
+    }
+
+    fn is_own_name(&self, name: &str) -> bool {
+        let known = |own: &str| own.eq_ignore_ascii_case(name);
+        let in_cluster = |cluster: &Cluster| {
+            let member = cluster.member_of(self.machine.node_id());
+            known(&cluster.name) || member.is_some_and(|member| known(&member.name))
+        };
+        node::host_name().is_some_and(|own| known(&own))
+            || self.cluster.as_deref().filter(|_| self.machine.is_member()).is_some_and(in_cluster)
+    }
+
+    fn standing(&self) -> Standing {
+        if self.broken.is_some() {
+            Standing::Broken
+        } else if self.machine.is_member() || self.machine.is_expelled() {
+            Standing::Closed { expelled: self.machine.is_expelled() }
+        } else {
+            Standing::Open
+        }
+    }
+
+    /// Goes on with a request whose head is known: who may call, what there is, what it needs.
+    pub fn begin(&mut self, call: &Call, authorization: Option<&str>, source: IpAddr, reply: &mut Reply<'_>) -> Step {
+        if let Some(reason) = call.foreign {
+            return self.error(403, http::error_code(403), reason, reply);
+        }
+        match api::access(call.resource, call.method, self.standing()) {
+            Access::Open => self.permitted(call, reply),
+            Access::NoCluster => self.error(503, "no_cluster", "No cluster bootstrapped", reply),
+            Access::Broken => {
+                let why = self.broken.clone().unwrap_or_default();
+                self.error(503, "internal_error", &why, reply)
+            }
+            Access::CheckIfGiven if authorization.is_none() => self.permitted(call, reply),
+            Access::Credentials | Access::CheckIfGiven => {
+                let Some(cluster) = self.cluster.as_deref() else { return self.unauthorized(reply) };
+                match self.logins.prove(authorization, source, cluster, &self.threads.logins) {
+                    Proof::Good => self.permitted(call, reply),
+                    Proof::Wrong => self.unauthorized(reply),
+                    Proof::Checking(mac) => Step::CheckingLogin(mac),
+                    Proof::Busy => self.busy("too many logins are being checked, try again", reply),
+                }
+            }
+        }
+    }
+
+    /// Goes on with a request whose login was checked.
+    pub fn logged_in(&mut self, call: &Call, good: bool, reply: &mut Reply<'_>) -> Step {
+        if good { self.permitted(call, reply) } else { self.unauthorized(reply) }
+    }
+
+    /// Goes on with a request whose caller may make it.
+    fn permitted(&mut self, call: &Call, reply: &mut Reply<'_>) -> Step {
+        let allow = call.resource.allow();
+        if allow.is_empty() {
+            return self.error(404, http::error_code(404), "there is nothing here", reply);
+        }
+        if !call.resource.takes(call.method) {
+            return self.document(405, allow, reply, |_, writer| {
+                write_error(http::error_code(405), "the method is not one of Allow", writer);
+            });
+        }
+        if call.method == Method::Options {
+            return self.send(&Answer { status: 200, allow, ..Answer::default() }, reply);
+        }
+        match call.resource {
+            Resource::Bootstrap(action) => self.wants_body(call, Purpose::Bootstrap(action), reply),
+            Resource::Validate(action) => self.wants_body(call, Purpose::Validate(action), reply),
+            _ if !call.acceptable => self.error(406, http::error_code(406), "nothing here is of that type", reply),
+            Resource::Status => self.status(reply),
+            Resource::Health => self.word(200, "ok", reply),
+            Resource::Ready if self.machine.is_member() => self.word(200, "ready", reply),
+            Resource::Ready => self.word(503, "waiting", reply),
+            Resource::Cluster | Resource::Nodes | Resource::Node(_) | Resource::License | Resource::Root => {
+                self.cluster_document(call.resource, reply)
+            }
+            Resource::UnknownV1 | Resource::Unknown => Step::Answered,
+        }
+    }
+
+    fn wants_body(&mut self, call: &Call, purpose: Purpose, reply: &mut Reply<'_>) -> Step {
+        if let Err(status) = call.content_type {
+            return self.error(status, http::error_code(status), "the content type must be application/json", reply);
+        }
+        if !call.has_length {
+            // What its sender took for a body would be read as the next request.
+            reply.close = true;
+            return self.error(411, http::error_code(411), "a POST needs Content-Length or chunks", reply);
+        }
+        match (self.machine.check_free(), purpose) {
+            (Err(refusal), _) => self.refused(refusal, reply),
+            (Ok(()), Purpose::Validate(_)) if self.validator.is_some() => {
+                self.busy("another validation is under way, try again", reply)
+            }
+            (Ok(()), Purpose::Bootstrap(_) | Purpose::Validate(_)) => Step::Read(purpose),
+        }
+    }
+
+    /// Goes on with a request whose body is complete.
+    pub fn post(&mut self, purpose: Purpose, body: &[u8], reply: &mut Reply<'_>) -> Step {
+        match purpose {
+            Purpose::Bootstrap(action) => match self.machine.start(action, body, self.clock.now) {
+                Ok(effect) => {
+                    if let Some((number, _)) = self.validator.take() {
+                        self.news.push(News::Overtaken(number));
+                    }
+                    self.drive(Who::Attempt, Some(effect));
+                    Step::Accepting
+                }
+                Err(refusal) => self.refused(refusal, reply),
+            },
+            Purpose::Validate(action) => self.validate(action, body, reply),
+        }
+    }
+
+    fn validate(&mut self, action: Action, body: &[u8], reply: &mut Reply<'_>) -> Step {
+        if let Err(refusal) = self.machine.check_free() {
+            return self.refused(refusal, reply);
+        }
+        if self.validator.is_some() {
+            return self.busy("another validation is under way, try again", reply);
+        }
+        let mut validator = Box::<Machine>::default();
+        validator.validate_for(&self.machine);
+        let started = validator.start(action, body, self.clock.now);
+        self.validations = self.validations.wrapping_add(1);
+        let number = self.validations;
+        self.validator = Some((number, validator));
+        match started {
+            Ok(effect) => {
+                self.drive(Who::Validation(number), Some(effect));
+                Step::Validating(number)
+            }
+            Err(_) => self.validated(number, reply),
+        }
+    }
+
+    /// Answers with what the validation with this number found, and forgets it; an accepted attempt has overtaken one
+    /// that is gone.
+    pub fn validated(&mut self, number: u32, reply: &mut Reply<'_>) -> Step {
+        let Some((_, validator)) = self.validator.take_if(|(running, _)| *running == number) else {
+            return self.refused(Refusal::InProgress, reply);
+        };
+        if validator.failure().is_none() {
+            return self.document(200, "", reply, |_, writer| _ = writer.open('{').close('}'));
+        }
+        self.document(406, "", reply, |_, writer| status::write_bootstrap_status(&validator, writer))
+    }
+
+    /// Gives up on the validation with this number.
+    pub fn abandon(&mut self, number: u32) {
+        _ = self.validator.take_if(|(running, _)| *running == number);
+    }
+
+    /// Answers a POST whose attempt is durable, or could not be made so.
+    pub fn accepted(&mut self, result: &Result<(), Trouble>, reply: &mut Reply<'_>) -> Step {
+        match result {
+            Ok(()) => self.send(&Answer { status: 200, ..Answer::default() }, reply),
+            Err(trouble) => {
+                let why = format!("the attempt could not be saved and was not started: {trouble}");
+                self.error(503, "internal_error", &why, reply)
+            }
+        }
+    }
+
+    /// Answers with the status document.
+    fn status(&mut self, reply: &mut Reply<'_>) -> Step {
+        let of = (self.machine.version(), self.facts_version);
+        if self.head_of != Some(of) {
+            self.head.write(|writer| status::write_head(&self.machine, &self.facts, writer));
+            self.head_of = Some(of);
+        }
+        let of = (self.clock.now, self.clock.uptime_ms / 1000);
+        if self.tail_of != Some(of) {
+            self.tail.write(|writer| status::write_tail(of.0, Some(of.1), writer));
+            self.tail_of = Some(of);
+        }
+        let answer = Answer {
+            status: 200,
+            media_type: Resource::Status.media_type(),
+            body: self.head.bytes(),
+            tail: self.tail.bytes(),
+            ..Answer::default()
+        };
+        deliver(&answer, &self.clock.date, reply)
+    }
+
+    fn cluster_document(&mut self, resource: Resource, reply: &mut Reply<'_>) -> Step {
+        if let Resource::Node(uid) = resource
+            && self.cluster.as_ref().is_none_or(|cluster| cluster.member(uid).is_none())
+        {
+            return self.error(404, http::error_code(404), "no node has this uid", reply);
+        }
+        self.document(200, "", reply, |agent, writer| {
+            let Some(cluster) = agent.cluster.as_deref() else { return };
+            match resource {
+                Resource::Cluster => cluster.write(writer),
+                Resource::Nodes => cluster.write_nodes(writer),
+                Resource::Node(uid) => _ = cluster.member(uid).map(|member| member.write(writer)),
+                Resource::License => cluster.write_license(agent.clock.now, writer),
+                Resource::Root => write_root(cluster, writer),
+                Resource::Status
+                | Resource::Bootstrap(_)
+                | Resource::Validate(_)
+                | Resource::Health
+                | Resource::Ready
+                | Resource::UnknownV1
+                | Resource::Unknown => {}
+            }
+        })
+    }
+
+    fn refused(&mut self, refusal: Refusal, reply: &mut Reply<'_>) -> Step {
+        let (status, code, description) = api::refusal(refusal);
+        match refusal {
+            Refusal::InProgress | Refusal::Member => {
+                let retry_after = (refusal == Refusal::InProgress).then_some(1);
+                self.page(|_, writer| write_error(code, description, writer));
+                self.send_page(status, "", retry_after, reply)
+            }
+            Refusal::Config => self.document(status, "", reply, |agent, writer| {
+                agent.machine.problems().write_refusal(writer);
+            }),
+        }
+    }
+
+    fn unauthorized(&mut self, reply: &mut Reply<'_>) -> Step {
+        self.send(&Answer { status: 401, challenge: true, ..Answer::default() }, reply)
+    }
+
+    fn busy(&mut self, why: &str, reply: &mut Reply<'_>) -> Step {
+        self.page(|_, writer| write_error("busy", why, writer));
+        self.send_page(503, "", Some(1), reply)
+    }
+
+    /// Answers to a message that is refused.
+    pub fn refuse(&mut self, refused: Refused, reply: &mut Reply<'_>) {
+        self.error(refused.status, http::error_code(refused.status), refused.reason, reply);
+    }
+
+    /// Answers to a request that has waited too long for a disk that hangs.
+    pub fn stalled(&mut self, reply: &mut Reply<'_>) {
+        self.error(503, "internal_error", "a file system of this node does not answer", reply);
+    }
+
+    fn error(&mut self, status: u16, code: &str, description: &str, reply: &mut Reply<'_>) -> Step {
+        self.document(status, "", reply, |_, writer| write_error(code, description, writer))
+    }
+
+    fn word(&mut self, status: u16, word: &str, reply: &mut Reply<'_>) -> Step {
+        let media_type = Resource::Health.media_type();
+        self.send(&Answer { status, media_type, body: word.as_bytes(), ..Answer::default() }, reply)
+    }
+
+    fn document(
+        &mut self,
+        status: u16,
+        allow: &'static str,
+        reply: &mut Reply<'_>,
+        write: impl FnOnce(&Self, &mut Writer<'_>),
+    ) -> Step {
+        self.page(write);
+        self.send_page(status, allow, None, reply)
+    }
+
+    /// Writes a document into the page.
+    fn page(&mut self, write: impl FnOnce(&Self, &mut Writer<'_>)) {
+        let mut page = std::mem::take(&mut self.page);
+        page.write(|writer| write(self, writer));
+        self.page = page;
+    }
+
+    fn send_page(&mut self, status: u16, allow: &'static str, retry_after: Option<u16>, reply: &mut Reply<'_>) -> Step {
+        let media_type = Resource::Status.media_type();
+        let answer = Answer { status, media_type, body: self.page.bytes(), allow, retry_after, ..Answer::default() };
+        deliver(&answer, &self.clock.date, reply)
+    }
+
+    fn send(&self, answer: &Answer<'_>, reply: &mut Reply<'_>) -> Step {
+        deliver(answer, &self.clock.date, reply)
+    }
+}
+
+fn is_acceptable(accept: &[Option<&str>], media_type: &str) -> bool {
+    let mut lines = accept.iter().flatten();
+    match (lines.next(), lines.next()) {
+        (None, _) => true,
+        (Some(line), None) => api::accepts(line, media_type),
+        // Several lines are one list (RFC 9110, 5.3).
+        (Some(_), Some(_)) => {
+            let all: Vec<&str> = accept.iter().flatten().copied().collect();
+            api::accepts(&all.join(","), media_type)
+        }
+    }
+}
