@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64ct::{Base64, Encoding as _};
+use blake2::digest::consts::U32;
 use blake2::digest::{FixedOutput as _, KeyInit as _, Update as _};
 use bootstrapd_core::cluster::{HashCost, PasswordHash};
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -67,7 +68,7 @@ fn equal(one: &[u8; 32], two: &[u8; 32]) -> bool {
 
 /// Remembers one good login as a keyed MAC, so that polling costs no hash.
 pub struct Memory {
-    key: [u8; 32],
+    key: [u8; 64],
     good: Option<[u8; 32]>,
 }
 
@@ -83,7 +84,7 @@ impl Memory {
     /// The MAC of an `Authorization` value.
     #[must_use]
     pub fn mac(&self, authorization: &str) -> [u8; 32] {
-        let mut mac = blake2::Blake2sMac256::new(&self.key.into());
+        let mut mac = blake2::Blake2bMac::<U32>::new(&self.key.into());
         mac.update(authorization.as_bytes());
         mac.finalize_fixed().into()
     }
