@@ -322,7 +322,7 @@ impl Failure {
     pub fn write(&self, problems: &Problems, writer: &mut Writer<'_>) {
         writer.name("error_code").text(self.cause.code()).name("error_details").open('{').name("message");
         if self.message.is_empty() {
-            writer.escaped_text(&[problems.first_message()]);
+            writer.escaped_text(problems.first_message());
         } else {
             writer.text(&self.message);
         }

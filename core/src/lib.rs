@@ -5,8 +5,8 @@
 //!
 //! To read in this order: [`machine`] is one attempt's whole life; [`config`] what an attempt is asked to do;
 //! [`failure`] and [`problems`] how it can go wrong; [`status`] what callers see of it; [`cluster`] and [`license`]
-//! what it makes; [`record`] what survives a restart; [`api`] who may ask for what. Under them lie [`json`],
-//! [`mod@write`], its mirror [`fields`], and [`time`].
+//! what it makes; [`node`] which facts it needs; [`record`] what survives a restart; [`api`] who may ask for what.
+//! Under them lie [`json`], [`mod@write`], its mirror [`fields`], and [`time`].
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -14,6 +14,12 @@
 
 #[cfg(test)]
 extern crate std;
+
+/// All cases of a test; under miri, where each takes some thousand times as long, one of every `step`.
+#[cfg(test)]
+fn few<T>(cases: impl IntoIterator<Item = T>, step: usize) -> impl Iterator<Item = T> {
+    cases.into_iter().step_by(if cfg!(miri) { step } else { 1 })
+}
 
 pub mod api;
 pub mod cluster;

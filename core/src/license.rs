@@ -196,6 +196,7 @@ fn read(statement: &[u8]) -> Option<Terms> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::few;
     use std::string::String;
     use std::{format, vec};
 
@@ -257,7 +258,7 @@ mod tests {
         assert_eq!(terms.activation_date, self::terms().activation_date);
         let nulls = least.replace("\"later\"", r#""node_limit":null,"owner":null,"cluster_name":null,"later""#);
         assert_eq!(read(&nulls), Ok(terms));
-        for (old, new) in [
+        let cases = [
             ("\"features\":[],", ""),
             ("\"shards_limit\":0,", ""),
             ("\"shards_limit\":0", "\"shards_limit\":null"),
@@ -269,7 +270,8 @@ mod tests {
             ("\"features\":[]", "\"features\":[],\"node_limit\":4294967296"),
             ("\"features\":[]", "\"features\":[],\"cluster_name\":{}"),
             ("[[]]", "[[]"),
-        ] {
+        ];
+        for (old, new) in few(cases, 3) {
             assert!(least.contains(old));
             assert_eq!(read(&least.replace(old, new)), Err(Violation::Malformed), "{old} {new}");
         }

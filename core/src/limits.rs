@@ -48,11 +48,14 @@ pub const PROBLEMS_BYTES_MAX: usize = 32 * 1024;
 /// A failure's message: a path and a sentence around it.
 pub const MESSAGE_BYTES_MAX: usize = PATH_BYTES_MAX + 256;
 
+/// What the system said when it refused something.
+pub const TROUBLE_BYTES_MAX: usize = 160;
+
 /// Settings that can differ from a cluster's.
 pub const MISMATCHES_MAX: usize = 8;
 /// Members of one cluster.
 pub const MEMBERS_MAX: usize = 128;
-/// Features named by a licence, and the length of one.
+/// Features named by a licence.
 pub const FEATURES_MAX: usize = 16;
 /// One feature's name.
 pub const FEATURE_BYTES_MAX: usize = 32;
@@ -71,8 +74,6 @@ pub const NODE_RECORD_BYTES_MAX: usize = 128 * 1024;
 pub const CLUSTER_RECORD_BYTES_MAX: usize = 256 * 1024;
 /// A status document.
 pub const STATUS_BYTES_MAX: usize = 128 * 1024;
-/// The description of a refusal.
-pub const DESCRIPTION_BYTES_MAX: usize = 512;
 
 // A problem quotes at most a path, six bytes for each escaped one, and must fit into the list.
 const _: () = assert!(6 * MESSAGE_BYTES_MAX < PROBLEMS_BYTES_MAX);
@@ -80,4 +81,5 @@ const _: () = assert!(6 * MESSAGE_BYTES_MAX < PROBLEMS_BYTES_MAX);
 const _: () = assert!(3 * PROBLEMS_BYTES_MAX < NODE_RECORD_BYTES_MAX);
 // A status shows the list, its first message again, and two lists of addresses.
 const _: () = assert!(PROBLEMS_BYTES_MAX + 6 * MESSAGE_BYTES_MAX + 2 * 128 * ADDRESSES_MAX < STATUS_BYTES_MAX);
+// A body has room for the longest licence, every newline of it escaped, and three PEM texts.
 const _: () = assert!(BODY_BYTES_MAX > 2 * LICENSE_BYTES_MAX + 3 * PEM_BYTES_MAX);

@@ -6,154 +6,57 @@
 //!            └──────────┴──────────────┴──────────────┴────────┴──────────┴─▶ Persist ─▶ Discard ─▶ error
 //! ```
 
-use core::fmt;
-
-use heapless::String;
-
 use crate::cluster::{Cluster, Seed};
 use crate::config::table::Object;
 use crate::config::{Action, Config, Paths};
 use crate::failure::{Cause, Failure, Violation};
-use crate::json::TooLong;
 use crate::license::{self, Terms};
-use crate::limits::PATH_BYTES_MAX;
 use crate::node::NodeInfo;
 use crate::problems::{Place, Problems};
-use crate::record::{Id, Membership, NodeRecord, NodeRecordView, Standing};
-use crate::status::State;
+use crate::record::{Id, Membership};
 use crate::time::Timestamp;
 
-/// What the shell is to do next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Make [`Machine::encode`]'s record durable.
-    Persist,
-    /// Look at the directories of [`Machine::paths_to_check`].
-    CheckPaths,
-    /// Open the configuration's licence.
-    VerifyLicense,
-    /// Hash the password and make a [`Seed`]; hand it to [`Machine::found`].
-    Found,
-    /// Make the cluster's record durable.
-    Adopt,
-    /// Remove the cluster's record again.
-    Discard,
-}
+mod event;
+mod path;
+mod record;
+mod view;
 
-/// What came of an effect: exactly one event for each.
-#[expect(clippy::large_enum_variant, reason = "there is no heap to box terms into; one event exists at a time")]
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// [`Effect::Persist`] ended.
-    Persisted(Result<(), Trouble>),
-    /// [`Effect::CheckPaths`] ended.
-    PathsChecked(PathsFound),
-    /// [`Effect::VerifyLicense`] ended.
-    LicenseVerified(Result<Terms, Violation>),
-    /// [`Effect::Found`] ended with a cluster.
-    Founded(Result<Membership, Trouble>),
-    /// [`Effect::Adopt`] ended.
-    Adopted(Result<(), Trouble>),
-    /// [`Effect::Discard`] ended; what it could not remove, the next start removes.
-    Discarded,
-}
+pub use event::{Effect, Event, Refusal, Trouble};
+pub use path::{FileId, PathRole, PathTrouble, PathsFound};
 
-/// The system's own words for what it refused.
-pub type Trouble = String<160>;
-
-/// What was found at each path; `None` where a path is not asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PathsFound {
-    /// One for each of [`PathRole::ALL`].
-    pub found: [Option<Result<FileId, PathTrouble>>; 4],
-}
-
-/// A directory's identity, whatever names lead to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileId {
-    /// The device's number.
-    pub device: u64,
-    /// The number on the device.
-    pub inode: u64,
-}
-
-/// Why a directory cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathTrouble {
-    /// Nothing is there.
-    Missing,
-    /// Something else is there.
-    NotADirectory,
-    /// The agent may not write there.
-    NotWritable,
-    /// The record of another node, or one that nobody can read, is there.
-    ForeignRecord,
-    /// The system could not say.
-    Unreadable,
-}
-
-impl fmt::Display for PathTrouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Missing => "does not exist",
-            Self::NotADirectory => "is not a directory",
-            Self::NotWritable => "is not writable for this agent",
-            Self::ForeignRecord => "holds the cluster record of another node, or one that cannot be read",
-            Self::Unreadable => "cannot be examined",
-        })
-    }
-}
-
-/// What a path is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathRole {
-    /// Data.
-    Persistent,
-    /// Data that may be lost.
-    Ephemeral,
-    /// Flash storage.
-    Bigstore,
-    /// The cluster's record.
-    Ccs,
-}
-
-impl PathRole {
-    /// All roles.
-    pub const ALL: [Self; 4] = [Self::Persistent, Self::Ephemeral, Self::Bigstore, Self::Ccs];
-
-    const fn member(self) -> &'static str {
-        match self {
-            Self::Persistent => "persistent_path",
-            Self::Ephemeral => "ephemeral_path",
-            Self::Bigstore => "bigstore_path",
-            Self::Ccs => "ccs_persistent_path",
-        }
-    }
-
-    fn of(self, paths: &Paths) -> &String<PATH_BYTES_MAX> {
-        match self {
-            Self::Persistent => &paths.persistent,
-            Self::Ephemeral => &paths.ephemeral,
-            Self::Bigstore => &paths.bigstore,
-            Self::Ccs => &paths.ccs,
-        }
-    }
-}
-
-/// Why an attempt was not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Another one is under way.
-    InProgress,
-    /// The node is in a cluster.
-    Member,
-    /// The configuration is wrong: see [`Machine::problems`].
-    Config,
+/// A node's bootstrap: at rest, or in an attempt.
+pub struct Machine {
+    node_id: Id,
+    /// Of the last record.
+    revision: u64,
+    /// See [`Machine::version`].
+    version: u64,
+    mode: Mode,
+    phase: Phase,
+    action: Action,
+    start_time: Option<Timestamp>,
+    end_time: Option<Timestamp>,
+    failed: bool,
+    /// Only where `failed`.
+    failure: Failure,
+    /// Of the attempt that is shown.
+    problems: Problems,
+    membership: Option<Membership>,
+    /// Of the licence, once it was looked at.
+    terms: Terms,
+    /// The agent's own paths.
+    defaults: Paths,
+    /// Of the last accepted attempt, as configured.
+    paths: Paths,
+    /// Of the attempt under way; cleared when it ends.
+    config: Config,
+    /// Of the body that was read last. Those of the attempt before are shown until this one begins or is refused.
+    config_problems: Problems,
 }
 
 /// Whether an attempt changes anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+enum Mode {
     /// The action itself.
     Act,
     /// Only what the action would run up to its first change.
@@ -189,29 +92,6 @@ enum Phase {
         adopted: bool,
     },
     Discarding,
-}
-
-/// A node's bootstrap: at rest, or in an attempt.
-pub struct Machine {
-    node_id: Id,
-    revision: u64,
-    version: u64,
-    mode: Mode,
-    phase: Phase,
-    action: Action,
-    start_time: Option<Timestamp>,
-    end_time: Option<Timestamp>,
-    failed: bool,
-    /// Only where `failed`.
-    failure: Failure,
-    problems: Problems,
-    membership: Option<Membership>,
-    /// Of the licence, once it was looked at.
-    terms: Terms,
-    defaults: Paths,
-    paths: Paths,
-    config: Config,
-    config_problems: Problems,
 }
 
 impl Default for Machine {
@@ -253,32 +133,6 @@ impl Machine {
     pub fn identify(&mut self, node_id: Id, defaults: &Paths) {
         self.node_id = node_id;
         self.defaults.clone_from(defaults);
-    }
-
-    /// Becomes the node that `record` tells of. An attempt that a restart cut short has failed.
-    pub fn restore(&mut self, record: &NodeRecord, defaults: &Paths, now: Timestamp) {
-        self.identify(record.node_id, defaults);
-        self.revision = record.revision;
-        self.action = record.action;
-        self.start_time = record.start_time;
-        self.end_time = record.end_time;
-        if let Some(failure) = &record.failure {
-            self.set_failure(failure.clone());
-        }
-        self.problems.restore(&record.problems, record.first_problem, false);
-        self.membership = record.membership;
-        self.paths.clone_from(&record.paths);
-        self.phase = Phase::AtRest(match record.standing {
-            Standing::Idle => Rest::Idle,
-            Standing::Failed => Rest::Failed,
-            Standing::Member => Rest::Completed,
-            Standing::Expelled => Rest::Expelled,
-            Standing::Attempt => {
-                self.end_time = Some(self.not_before_start(now));
-                self.set_failure(Failure::internal("the agent was restarted during this attempt; start it again"));
-                Rest::Failed
-            }
-        });
     }
 
     /// Becomes a machine beside `other` that validates configurations against the same node.
@@ -422,20 +276,7 @@ impl Machine {
 
     /// Judges paths first, then the address: every wrong path is named.
     fn paths_checked(&mut self, found: &PathsFound, facts: &NodeInfo, now: Timestamp) -> Option<Effect> {
-        for (role, result) in PathRole::ALL.into_iter().zip(found.found) {
-            let twin = PathRole::ALL.into_iter().zip(found.found).find(|(other, twin)| {
-                role != PathRole::Ccs && *other != PathRole::Ccs && (*other as u8) < (role as u8) && *twin == result
-            });
-            let place = Place::member(Object::Paths.path(), role.member());
-            let path = effective(role, &self.paths, &self.defaults);
-            match (result, twin) {
-                (Some(Err(trouble)), _) => self.problems.add(place, format_args!("\"{path}\" {trouble}")),
-                (Some(Ok(_)), Some((twin, _))) => {
-                    self.problems.add(place, format_args!("\"{path}\" is the same directory as {}", twin.member()));
-                }
-                (Some(Ok(_)) | None, _) => {}
-            }
-        }
+        found.judge(&self.paths, &self.defaults, &mut self.problems);
         if !self.problems.is_empty() {
             return self.fail(Failure::new(Cause::PathError {}, ""), now);
         }
@@ -519,163 +360,6 @@ impl Machine {
     #[must_use]
     pub fn found(&self, seed: Seed, facts: &NodeInfo, now: Timestamp) -> Cluster {
         Cluster::found(seed, self.node_id, &self.config, self.terms.clone(), facts, now)
-    }
-
-    /// Encodes what must survive a restart, as the state stands now. Each record is newer than the one before.
-    ///
-    /// # Errors
-    /// [`TooLong`] when the buffer is too small.
-    pub fn encode(&mut self, buffer: &mut [u8]) -> Result<usize, TooLong> {
-        self.revision = self.revision.saturating_add(1);
-        let (standing, start_time) = match self.phase {
-            Phase::AtRest(Rest::Idle) => (Standing::Idle, self.start_time),
-            Phase::AtRest(Rest::Failed) | Phase::Failing { .. } | Phase::Discarding => {
-                (Standing::Failed, self.start_time)
-            }
-            Phase::AtRest(Rest::Expelled) => (Standing::Expelled, self.start_time),
-            Phase::AtRest(Rest::Completed) | Phase::Completing => (Standing::Member, self.start_time),
-            Phase::Accepting { at, .. } => (Standing::Attempt, Some(at)),
-            Phase::CheckingPaths | Phase::VerifyingLicense | Phase::Founding | Phase::Adopting => {
-                (Standing::Attempt, self.start_time)
-            }
-        };
-        let ended = standing != Standing::Attempt;
-        let (problems, first_problem) = if ended { self.problems.kept() } else { ("", (0, 0)) };
-        let view = NodeRecordView {
-            node_id: self.node_id,
-            revision: self.revision,
-            standing,
-            action: self.action,
-            start_time,
-            end_time: self.end_time.filter(|_| ended),
-            failure: (self.failed && ended).then_some(&self.failure),
-            problems,
-            first_problem,
-            membership: self.membership.filter(|_| ended),
-            paths: &self.paths,
-        };
-        view.encode(buffer)
-    }
-
-    /// The public state, derived from the phase.
-    #[must_use]
-    pub fn state(&self) -> State {
-        match self.phase {
-            Phase::AtRest(rest) | Phase::Accepting { before: rest, .. } => match rest {
-                Rest::Idle => State::Idle,
-                Rest::Failed | Rest::Expelled => State::Error,
-                Rest::Completed => State::Completed,
-            },
-            Phase::CheckingPaths | Phase::VerifyingLicense | Phase::Failing { working: false, .. } => State::Initiated,
-            Phase::Founding | Phase::Adopting | Phase::Completing | Phase::Failing { .. } | Phase::Discarding => {
-                match self.action {
-                    Action::CreateCluster => State::CreatingCluster,
-                    Action::JoinCluster => State::JoiningCluster,
-                    Action::RecoverCluster => State::RecoveringCluster,
-                }
-            }
-        }
-    }
-
-    /// Whether an attempt is being made durable, so that its caller still waits for an answer.
-    #[must_use]
-    pub fn is_accepting(&self) -> bool {
-        matches!(self.phase, Phase::Accepting { .. })
-    }
-
-    /// Whether the node is in a cluster and asks for credentials.
-    #[must_use]
-    pub fn is_member(&self) -> bool {
-        self.phase == Phase::AtRest(Rest::Completed)
-    }
-
-    /// Whether the node was in a cluster that has sent it away: it still asks for credentials.
-    #[must_use]
-    pub fn is_expelled(&self) -> bool {
-        matches!(self.phase, Phase::AtRest(Rest::Expelled) | Phase::Accepting { before: Rest::Expelled, .. })
-    }
-
-    /// Changes with everything that a status document shows of the machine.
-    #[must_use]
-    pub const fn version(&self) -> u64 {
-        self.version
-    }
-
-    /// When the shown attempt was accepted.
-    #[must_use]
-    pub const fn start_time(&self) -> Option<Timestamp> {
-        self.start_time
-    }
-
-    /// When the shown attempt ended; only for one that has.
-    #[must_use]
-    pub fn end_time(&self) -> Option<Timestamp> {
-        self.end_time.filter(|_| matches!(self.state(), State::Completed | State::Error))
-    }
-
-    /// Why the shown attempt failed; only for one that has.
-    #[must_use]
-    pub fn failure(&self) -> Option<&Failure> {
-        (self.failed && self.state() == State::Error).then_some(&self.failure)
-    }
-
-    /// What was wrong with the shown attempt's configuration.
-    #[must_use]
-    pub const fn problems(&self) -> &Problems {
-        &self.problems
-    }
-
-    /// This node's place in its cluster, once it has one.
-    #[must_use]
-    pub fn membership(&self) -> Option<Membership> {
-        self.membership.filter(|_| self.is_member())
-    }
-
-    /// The configuration of the attempt under way.
-    #[must_use]
-    pub const fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// Names this node for its whole life.
-    #[must_use]
-    pub const fn node_id(&self) -> Id {
-        self.node_id
-    }
-
-    /// The last attempt's action.
-    #[must_use]
-    pub const fn action(&self) -> Action {
-        self.action
-    }
-
-    /// The path of the last attempt for `role`, or the agent's own.
-    #[must_use]
-    pub fn path(&self, role: PathRole) -> &str {
-        effective(role, &self.paths, &self.defaults)
-    }
-
-    /// The directories that [`Effect::CheckPaths`] is about: flash only where it is on or asked for, the record's
-    /// own only where it is not the persistent one.
-    #[must_use]
-    pub fn paths_to_check(&self) -> [Option<&str>; 4] {
-        PathRole::ALL.map(|role| {
-            let asked = match role {
-                PathRole::Persistent | PathRole::Ephemeral => true,
-                PathRole::Bigstore => self.config.node.flash() || !self.paths.bigstore.is_empty(),
-                PathRole::Ccs => !self.paths.ccs.is_empty(),
-            };
-            asked.then(|| self.path(role))
-        })
-    }
-}
-
-/// The configured path for `role`, or the agent's own; the cluster's record goes to the persistent path.
-fn effective<'a>(role: PathRole, configured: &'a Paths, defaults: &'a Paths) -> &'a str {
-    match (role, role.of(configured)) {
-        (_, path) if !path.is_empty() => path,
-        (PathRole::Ccs, _) => effective(PathRole::Persistent, configured, defaults),
-        (_, _) => role.of(defaults),
     }
 }
 

@@ -68,11 +68,19 @@ impl fmt::Display for Pointer<'_> {
         match name {
             Some(Name::Known(name)) => write!(f, "/{name}")?,
             Some(Name::Foreign(name)) => {
-                f.write_char('/')?;
-                name.chars().try_for_each(|character| match character {
-                    '~' => f.write_str("~0"),
-                    '/' => f.write_str("~1"),
-                    other => f.write_char(other),
+                f.write_str("/")?;
+                write_pieces(name, |piece| {
+                    piece.split_inclusive(['~', '/']).try_for_each(|part| {
+                        if let Some(before) = part.strip_suffix('~') {
+                            f.write_str(before)?;
+                            f.write_str("~0")
+                        } else if let Some(before) = part.strip_suffix('/') {
+                            f.write_str(before)?;
+                            f.write_str("~1")
+                        } else {
+                            f.write_str(part)
+                        }
+                    })
                 })?;
             }
             None => {}
@@ -101,12 +109,17 @@ impl fmt::Display for Dotted<'_> {
             Some(Name::Known(name)) => write!(f, "{dot}{name}")?,
             Some(Name::Foreign(name)) => {
                 f.write_str(dot)?;
-                name.chars().try_for_each(|character| f.write_char(character))?;
+                write_pieces(name, |piece| f.write_str(piece))?;
             }
             None => {}
         }
         index.map_or(Ok(()), |index| write!(f, "[{index}]"))
     }
+}
+
+/// Hands an unescaped text to `write`, in pieces as long as it has them.
+fn write_pieces(text: Text<'_>, mut write: impl FnMut(&str) -> fmt::Result) -> fmt::Result {
+    text.pieces(|piece| write(piece).map_err(|fmt::Error| TooLong)).map_err(|TooLong| fmt::Error)
 }
 
 /// A text of a client quoted in a message: no longer than a path may be.
@@ -251,6 +264,7 @@ impl Problems {
         (&self.json, self.first)
     }
 
+    /// Takes over what [`Problems::kept`] gave.
     pub(crate) fn restore(&mut self, json: &str, first: (usize, usize), full: bool) {
         self.clear();
         if self.json.push_str(json).is_ok() {

@@ -111,14 +111,10 @@ impl<'a> Writer<'a> {
         self.raw(json)
     }
 
-    /// A string whose content, in pieces, is escaped already.
-    pub fn escaped_text(&mut self, pieces: &[&str]) -> &mut Self {
+    /// A string whose content is escaped already.
+    pub fn escaped_text(&mut self, content: &str) -> &mut Self {
         self.separate();
-        self.raw("\"");
-        for piece in pieces {
-            self.raw(piece);
-        }
-        self.raw("\"")
+        self.raw("\"").raw(content).raw("\"")
     }
 
     /// A moment. Written by hand: the status document does this on every answer.

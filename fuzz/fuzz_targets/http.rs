@@ -37,7 +37,7 @@ impl Pieces {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         // Mostly a few bytes, sometimes many.
-        1 + usize::try_from(self.0 >> 8).unwrap() % if self.0 % 5 == 0 { 300 } else { 4 }
+        1 + usize::try_from(self.0 >> 8).unwrap() % if self.0.is_multiple_of(5) { 300 } else { 4 }
     }
 }
 

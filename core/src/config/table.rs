@@ -172,14 +172,14 @@ const CLUSTER: &[Member] = &[
     member("wait_command", Kind::Bool(|config, value| config.cluster.wait_command = value)),
 ];
 
+const DRIVERS: &[&str] = &[BigstoreDriver::ALL[0].name(), BigstoreDriver::ALL[1].name()];
+
 const NODE: &[Member] = &[
     member("identity", Kind::Object(Object::Identity)),
     member("paths", Kind::Object(Object::Paths)),
     member(
         "bigstore_driver",
-        Kind::Choice(&["speedb", "rocksdb"], |config, choice| {
-            config.node.bigstore_driver = [BigstoreDriver::Speedb, BigstoreDriver::Rocksdb].get(choice).copied();
-        }),
+        Kind::Choice(DRIVERS, |config, choice| config.node.bigstore_driver = BigstoreDriver::ALL.get(choice).copied()),
     ),
     member("bigstore_enabled", Kind::Bool(|config, value| config.node.bigstore_enabled = Some(value))),
     member("limits", Kind::Object(Object::Limits)),
@@ -252,8 +252,9 @@ const CREDENTIALS: &[Member] = &[
     member("trusted_ca", Kind::Text(|config, value| text(&mut config.credentials.trusted_ca, value, rules::pem))),
 ];
 
-const PROXY_POLICIES: &[&str] =
-    &[ProxyPolicy::Single.name(), ProxyPolicy::AllMasterShards.name(), ProxyPolicy::AllNodes.name()];
+const PROXY_POLICIES: &[&str] = &[ProxyPolicy::ALL[0].name(), ProxyPolicy::ALL[1].name(), ProxyPolicy::ALL[2].name()];
+
+const PLACEMENTS: &[&str] = &[Placement::ALL[0].name(), Placement::ALL[1].name()];
 
 const POLICY: &[Member] = &[
     member("default_fork_evict_ram", Kind::Bool(|config, value| config.policy.default_fork_evict_ram = value)),
@@ -271,8 +272,8 @@ const POLICY: &[Member] = &[
     ),
     member(
         "default_shards_placement",
-        Kind::Choice(&["dense", "sparse"], |config, choice| {
-            config.policy.default_shards_placement = if choice == 0 { Placement::Dense } else { Placement::Sparse };
+        Kind::Choice(PLACEMENTS, |config, choice| {
+            config.policy.default_shards_placement = Placement::ALL.get(choice).copied().unwrap_or(Placement::Dense);
         }),
     ),
     member("rack_aware", Kind::Bool(|config, value| config.policy.rack_aware = value)),
@@ -306,8 +307,7 @@ fn suffix(config: &mut Config, set: impl FnOnce(&mut DnsSuffix)) {
 }
 
 fn proxy_policy(choice: usize) -> ProxyPolicy {
-    const POLICIES: [ProxyPolicy; 3] = [ProxyPolicy::Single, ProxyPolicy::AllMasterShards, ProxyPolicy::AllNodes];
-    POLICIES.get(choice).copied().unwrap_or(ProxyPolicy::Single)
+    ProxyPolicy::ALL.get(choice).copied().unwrap_or(ProxyPolicy::Single)
 }
 
 fn text<const N: usize>(

@@ -228,7 +228,7 @@ impl<'a> Walk<'a, '_> {
         match keep(self.config, text) {
             Ok(()) => {}
             Err(Reason::TooLong(max)) => {
-                self.problems.add(spot.place(), format_args!("must be at most {max} bytes long"))
+                self.problems.add(spot.place(), format_args!("must be at most {max} bytes long"));
             }
             Err(Reason::Rule(rule)) if quote => self.problems.add_quoted(spot.place(), text, rule),
             Err(Reason::Rule(rule)) => self.problems.add(spot.place(), rule),

@@ -81,9 +81,9 @@ fn record(standing: Standing) -> NodeRecord {
     }
 }
 
-fn machine(record: NodeRecord) -> Box<Machine> {
+fn machine(record: &NodeRecord) -> Box<Machine> {
     let mut machine = Box::<Machine>::default();
-    machine.restore(&record, &Paths::default(), at(0));
+    machine.restore(record, &Paths::default(), at(0));
     machine
 }
 
@@ -94,7 +94,7 @@ fn new() -> Box<Machine> {
 #[test]
 fn a_status_has_every_member_that_is_promised() {
     let membership = Some(Membership { cluster_id: Id([9; 16]), epoch: 1, uid: 3 });
-    let machine = machine(NodeRecord { membership, ..record(Standing::Member) });
+    let machine = machine(&NodeRecord { membership, ..record(Standing::Member) });
     let addresses = json!([
         {"address": "10.0.3.1", "format": "ipv4", "if_name": "eth0", "private": true},
         {"address": "2001:db8:0:f101::1", "format": "ipv6", "if_name": "eth0", "private": false}
@@ -145,16 +145,15 @@ fn an_error_is_told_with_its_details() {
         json!({"pointer": "/cluster/name", "message": "cluster.name is required"})
     );
     assert_eq!((status.get("start_time"), status.get("end_time")), (None, None));
-    let cut = &value(&machine(record(Standing::Attempt)), &facts(), None)["bootstrap_status"];
+    let cut = &value(&machine(&record(Standing::Attempt)), &facts(), None)["bootstrap_status"];
     assert_eq!((&cut["state"], &cut["error_code"]), (&json!("error"), &json!("internal_error")));
     assert!(cut["error_details"].get("problems").is_none());
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "minutes of plain arithmetic there")]
 fn the_biggest_status_fits() {
     let mut problems = Problems::new();
-    let path = "\u{1}".repeat(PATH_BYTES_MAX);
+    let path = "\u{1}".repeat(if cfg!(miri) { 9 } else { PATH_BYTES_MAX });
     for _ in 0..20 {
         problems.add(Place::member(&["node"], "x"), &path);
     }
@@ -168,15 +167,16 @@ fn the_biggest_status_fits() {
     let mut facts = facts();
     let longest = address("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", &"\u{1}".repeat(INTERFACE_BYTES_MAX));
     facts.addresses.clear();
-    while facts.addresses.push(longest.clone()).is_ok() {}
+    while facts.addresses.push(longest.clone()).is_ok() && !cfg!(miri) {}
     for fact in [&mut facts.architecture, &mut facts.os_version, &mut facts.os_name, &mut facts.os_family] {
         *fact = text(&"\u{1}".repeat(FACT_BYTES_MAX));
     }
     facts.persistent = storage(&path, Some(u64::MAX));
     facts.ephemeral = facts.persistent.clone();
     facts.bigstore = Some(facts.persistent.clone());
-    let length = document(&machine(record), &facts, Some(u64::MAX)).len();
-    assert!((80_000..=STATUS_BYTES_MAX).contains(&length), "{length}");
+    let length = document(&machine(&record), &facts, Some(u64::MAX)).len();
+    assert!(length >= 80_000 || cfg!(miri), "{length}");
+    assert!(length <= STATUS_BYTES_MAX, "{length}");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn each_state_has_its_word() {
         (Standing::Expelled, "error"),
         (Standing::Member, "completed"),
     ] {
-        let machine = machine(NodeRecord { failure: Some(Failure::internal("why")), ..record(standing) });
+        let machine = machine(&NodeRecord { failure: Some(Failure::internal("why")), ..record(standing) });
         assert!(document(&machine, &facts(), None).starts_with(&format!(r#"{{"bootstrap_status":{{"state":"{word}""#)));
         assert!(!machine.state().is_running());
     }

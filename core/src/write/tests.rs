@@ -26,7 +26,7 @@ fn everything(writer: &mut Writer<'_>) {
     writer.open('{').name("empty").open('{').close('}').name("list").open('[').number(0).number(u64::MAX);
     writer.text("a\"\\\n\u{1}\u{7f}\u{e9}\u{1f511}").bool(true).bool(false).open('[').close(']').open('{').close('}');
     writer.close(']').name("time").time(Timestamp::from_seconds(1_409_311_189)).name("value").value("[1,2]");
-    writer.name("shown").display(format_args!("{}\t{}", 1, '"')).name("ready").escaped_text(&["\\", "n"]).close('}');
+    writer.name("shown").display(format_args!("{}\t{}", 1, '"')).name("ready").escaped_text("\\n").close('}');
 }
 
 #[test]
