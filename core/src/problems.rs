@@ -70,17 +70,14 @@ impl fmt::Display for Pointer<'_> {
             Some(Name::Foreign(name)) => {
                 f.write_str("/")?;
                 write_pieces(name, |piece| {
-                    piece.split_inclusive(['~', '/']).try_for_each(|part| {
-                        if let Some(before) = part.strip_suffix('~') {
-                            f.write_str(before)?;
-                            f.write_str("~0")
-                        } else if let Some(before) = part.strip_suffix('/') {
-                            f.write_str(before)?;
-                            f.write_str("~1")
-                        } else {
-                            f.write_str(part)
+                    for (position, part) in piece.split('~').enumerate() {
+                        f.write_str(if position == 0 { "" } else { "~0" })?;
+                        for (position, part) in part.split('/').enumerate() {
+                            f.write_str(if position == 0 { "" } else { "~1" })?;
+                            f.write_str(part)?;
                         }
-                    })
+                    }
+                    Ok(())
                 })?;
             }
             None => {}

@@ -58,6 +58,9 @@ impl<'a> Text<'a> {
     /// # Errors
     /// [`TooLong`] when the content is longer than the room left.
     pub fn copy_to(self, target: &mut StringView) -> Result<(), TooLong> {
+        if let Some(plain) = self.plain() {
+            return target.push_str(plain).map_err(|_| TooLong);
+        }
         let before = target.len();
         self.pieces(|piece| target.push_str(piece).map_err(|_| TooLong)).inspect_err(|_| target.truncate(before))
     }
