@@ -26,6 +26,8 @@ pub enum Resource {
     Ready,
     /// `/`
     Root,
+    /// `*`: the agent as a whole (RFC 9110, 9.3.7).
+    Server,
     /// Anything else below `/v1/`.
     UnknownV1,
     /// Anything else.
@@ -71,6 +73,7 @@ impl Resource {
         };
         match path {
             "/" => return Self::Root,
+            "*" => return Self::Server,
             "/healthz" => return Self::Health,
             "/readyz" => return Self::Ready,
             "/v1/bootstrap" | "/bootstrap" | "/v1/boostrap" => return Self::Status,
@@ -95,6 +98,7 @@ impl Resource {
     pub const fn allow(self) -> &'static str {
         match self {
             Self::Bootstrap(_) | Self::Validate(_) => "POST, OPTIONS",
+            Self::Server => "GET, HEAD, POST, OPTIONS",
             Self::UnknownV1 | Self::Unknown => "",
             Self::Status
             | Self::Cluster
@@ -112,6 +116,7 @@ impl Resource {
     pub const fn takes(self, method: Method) -> bool {
         match self {
             Self::UnknownV1 | Self::Unknown => false,
+            Self::Server => matches!(method, Method::Options),
             Self::Bootstrap(_) | Self::Validate(_) => matches!(method, Method::Post | Method::Options),
             Self::Status
             | Self::Cluster
@@ -137,6 +142,7 @@ impl Resource {
             | Self::Node(_)
             | Self::License
             | Self::Root
+            | Self::Server
             | Self::UnknownV1
             | Self::Unknown => "application/json",
         }
@@ -188,7 +194,7 @@ pub enum Access {
 #[must_use]
 pub const fn access(resource: Resource, method: Method, standing: Standing) -> Access {
     match (standing, resource) {
-        (_, Resource::Health | Resource::Unknown) | (Standing::Open | Standing::Closed { .. }, Resource::Ready) => {
+        (_, Resource::Health | Resource::Server | Resource::Unknown) | (Standing::Open | Standing::Closed { .. }, Resource::Ready) => {
             Access::Open
         }
         (Standing::Broken, _) => Access::Broken,
@@ -348,9 +354,11 @@ mod tests {
         ] {
             assert_eq!(Resource::from_path(path), Resource::UnknownV1, "{path}");
         }
-        for path in ["///", "/bootstrap/x", "/bootstrap//", "", "/healthz//", "/v1x", "*"] {
+        for path in ["///", "/bootstrap/x", "/bootstrap//", "", "/healthz//", "/v1x", "**"] {
             assert_eq!(Resource::from_path(path), Resource::Unknown, "{path}");
         }
+        assert_eq!(Resource::from_path("*"), Resource::Server);
+        assert!(Resource::Server.takes(Method::Options) && !Resource::Server.takes(Method::Get));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! start ─▶ Persist ─▶ CheckPaths ─▶ VerifyLicense ─▶ Found ─▶ Adopt ─▶ Persist ─▶ completed
-//!            └──────────┴──────────────┴──────────────┴────────┴──────────┴─▶ Persist ─▶ Discard ─▶ error
+//!            └──────────┴──────────────┴──────────────┴────────┴──────────┴─▶ [Discard ─▶] Persist ─▶ error
 //! ```
 
 use crate::cluster::{Cluster, Seed};
@@ -41,7 +41,10 @@ pub struct Machine {
     failure: Failure,
     /// Of the attempt that is shown.
     problems: Problems,
+    /// Of the cluster that the node is in, or that has sent it away.
     membership: Option<Membership>,
+    /// Sent away by a cluster: whatever attempts end in, the node asks for credentials until one completes.
+    expelled: bool,
     /// Of the licence, once it was looked at.
     terms: Terms,
     /// The agent's own paths.
@@ -84,14 +87,14 @@ enum Phase {
     CheckingPaths,
     VerifyingLicense,
     Founding,
-    Adopting,
-    Completing,
+    Adopting(Membership),
+    Completing(Membership),
+    /// What was adopted is being removed; until then a restart finds an attempt cut short, and removes it.
+    Discarding,
     /// The failure is being made durable.
     Failing {
         working: bool,
-        adopted: bool,
     },
-    Discarding,
 }
 
 impl Default for Machine {
@@ -121,6 +124,7 @@ impl Machine {
             failure: Failure::BLANK,
             problems: Problems::new(),
             membership: None,
+            expelled: false,
             terms: Terms::BLANK,
             defaults: Paths::BLANK,
             paths: Paths::BLANK,
@@ -151,7 +155,7 @@ impl Machine {
         self.config_problems.clear();
         self.config.read(body, action, &mut self.config_problems);
         if !self.config_problems.is_empty() {
-            self.refuse(before);
+            self.refuse();
             return Err(Refusal::Config);
         }
         self.action = action;
@@ -178,8 +182,8 @@ impl Machine {
             | Phase::CheckingPaths
             | Phase::VerifyingLicense
             | Phase::Founding
-            | Phase::Adopting
-            | Phase::Completing
+            | Phase::Adopting(_)
+            | Phase::Completing(_)
             | Phase::Failing { .. }
             | Phase::Discarding => Err(Refusal::InProgress),
         }
@@ -193,7 +197,7 @@ impl Machine {
         self.free().map(|_| ())
     }
 
-    fn refuse(&mut self, before: Rest) {
+    fn refuse(&mut self) {
         self.config.clear();
         self.problems.copy_from(&self.config_problems);
         // In place: a failure is twelve kilobytes, of which this one uses a few bytes.
@@ -202,8 +206,7 @@ impl Machine {
         self.failure.message.clear();
         self.start_time = None;
         self.end_time = None;
-        self.phase = Phase::AtRest(if before == Rest::Expelled { before } else { Rest::Failed });
-        self.touch();
+        self.rest(self.failed_rest());
     }
 
     /// Takes what came of the last effect and says what is next; `None` when the attempt has ended. An event that
@@ -233,32 +236,34 @@ impl Machine {
                 Err(violation) => self.unlicensed(violation, now),
             },
             (Phase::Founding, Event::Founded(Ok(membership))) => {
-                self.membership = Some(membership);
-                Some(self.step(Phase::Adopting, Effect::Adopt))
+                Some(self.step(Phase::Adopting(membership), Effect::Adopt))
             }
             (Phase::Founding, Event::Founded(Err(trouble))) => {
                 self.fail(Failure::internal(format_args!("the cluster could not be founded: {trouble}")), now)
             }
-            (Phase::Adopting, Event::Adopted(Ok(()))) => {
+            (Phase::Adopting(membership), Event::Adopted(Ok(()))) => {
                 self.end_time = Some(self.not_before_start(now));
-                Some(self.step(Phase::Completing, Effect::Persist))
+                Some(self.step(Phase::Completing(membership), Effect::Persist))
             }
-            (Phase::Adopting, Event::Adopted(Err(trouble))) => {
+            (Phase::Adopting(_), Event::Adopted(Err(trouble))) => {
                 self.fail(Failure::internal(format_args!("the cluster's record could not be saved: {trouble}")), now)
             }
-            (Phase::Completing, Event::Persisted(Ok(()))) => {
+            (Phase::Completing(membership), Event::Persisted(Ok(()))) => {
+                self.membership = Some(membership);
+                self.expelled = false;
                 self.rest(Rest::Completed);
                 None
             }
-            (Phase::Completing, Event::Persisted(Err(trouble))) => {
+            (Phase::Completing(_), Event::Persisted(Err(trouble))) => {
                 self.fail(Failure::internal(format_args!("the node's record could not be saved: {trouble}")), now)
             }
-            // A failure that cannot be saved is still a failure; a restart then finds an attempt cut short.
-            (Phase::Failing { adopted: true, .. }, Event::Persisted(_)) => {
-                Some(self.step(Phase::Discarding, Effect::Discard))
+            (Phase::Discarding, Event::Discarded(Ok(()))) => {
+                Some(self.step(Phase::Failing { working: true }, Effect::Persist))
             }
-            (Phase::Failing { adopted: false, .. }, Event::Persisted(_)) | (Phase::Discarding, Event::Discarded) => {
-                self.rest(Rest::Failed);
+            // A failure that cannot be saved is still a failure. A restart then finds an attempt cut short, as it must
+            // where something is left to be removed.
+            (Phase::Failing { .. }, Event::Persisted(_)) | (Phase::Discarding, Event::Discarded(Err(_))) => {
+                self.rest(self.failed_rest());
                 None
             }
             (_, _) => None,
@@ -270,7 +275,6 @@ impl Machine {
         self.end_time = None;
         self.failed = false;
         self.problems.clear();
-        self.membership = None;
         self.touch();
     }
 
@@ -316,13 +320,13 @@ impl Machine {
     }
 
     fn fail(&mut self, failure: Failure, now: Timestamp) -> Option<Effect> {
-        let working = matches!(self.phase, Phase::Founding | Phase::Adopting | Phase::Completing);
-        let adopted = matches!(self.phase, Phase::Adopting | Phase::Completing);
+        let working = matches!(self.phase, Phase::Founding);
+        let adopted = matches!(self.phase, Phase::Adopting(_) | Phase::Completing(_));
         self.set_failure(failure);
         self.end_time = Some(self.not_before_start(now));
-        self.membership = None;
         match self.mode {
-            Mode::Act => Some(self.step(Phase::Failing { working, adopted }, Effect::Persist)),
+            Mode::Act if adopted => Some(self.step(Phase::Discarding, Effect::Discard)),
+            Mode::Act => Some(self.step(Phase::Failing { working }, Effect::Persist)),
             Mode::Validate => {
                 self.rest(Rest::Failed);
                 None
@@ -345,6 +349,11 @@ impl Machine {
         self.config.clear();
         self.phase = Phase::AtRest(rest);
         self.touch();
+    }
+
+    /// Where a failed attempt leaves the node.
+    const fn failed_rest(&self) -> Rest {
+        if self.expelled { Rest::Expelled } else { Rest::Failed }
     }
 
     fn touch(&mut self) {

@@ -171,11 +171,14 @@ pub enum Standing {
     Member,
     /// Was in a cluster, which told it that it is no more.
     Expelled,
+    /// Both: an attempt of a node that a cluster sent away.
+    ExpelledAttempt,
 }
 
 impl Standing {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Idle, Self::Attempt, Self::Failed, Self::Member, Self::Expelled];
+    pub const ALL: [Self; 6] =
+        [Self::Idle, Self::Attempt, Self::Failed, Self::Member, Self::Expelled, Self::ExpelledAttempt];
 
     /// The record's word.
     #[must_use]
@@ -186,6 +189,7 @@ impl Standing {
             Self::Failed => "failed",
             Self::Member => "member",
             Self::Expelled => "expelled",
+            Self::ExpelledAttempt => "expelled attempt",
         }
     }
 }

@@ -59,7 +59,10 @@ pub struct Agent {
     under_way: Option<Effect>,
     facts: Box<NodeInfo>,
     facts_version: u64,
+    /// The one that the node is in, or that has sent it away.
     cluster: Option<Box<Cluster>>,
+    /// The attempt's, until it is completed.
+    founded: Option<Box<Cluster>>,
     /// Why nothing can be answered: a record that cannot be read.
     broken: Option<String>,
     node_record: Pair,
@@ -98,6 +101,7 @@ impl Agent {
             facts: boot.facts,
             facts_version: 0,
             cluster: boot.cluster,
+            founded: None,
             broken: boot.broken,
             node_record: boot.node_record,
             license_key,
@@ -142,7 +146,8 @@ impl Agent {
 
     /// The addresses of the machine have changed.
     pub fn read_addresses(&mut self) {
-        let addresses = node::addresses();
+        // What was known stands where the kernel will not say.
+        let Some(addresses) = node::addresses() else { return };
         if addresses != self.facts.addresses {
             self.facts.addresses = addresses;
             self.facts_version = self.facts_version.wrapping_add(1);
@@ -198,7 +203,7 @@ impl Agent {
             }
             Effect::Adopt => {
                 let mut buffer = vec![0; CLUSTER_RECORD_BYTES_MAX];
-                let length = record::encode(self.cluster.as_deref()?, &mut buffer).ok()?;
+                let length = record::encode(self.founded.as_deref()?, &mut buffer).ok()?;
                 buffer.truncate(length);
                 Work::Save(cluster_record, buffer)
             }
@@ -260,7 +265,7 @@ impl Agent {
                 let adopting = who == Who::Attempt && self.under_way == Some(Effect::Adopt);
                 if adopting { Event::Adopted(result) } else { Event::Persisted(result) }
             }
-            Outcome::Discarded => Event::Discarded,
+            Outcome::Discarded(result) => Event::Discarded(result.map_err(|error| trouble(&error.to_string()))),
             Outcome::PathsChecked(found) => Event::PathsChecked(found),
             Outcome::LicenseVerified(result) => Event::LicenseVerified(result),
             Outcome::Hashed(result) => {
@@ -274,7 +279,7 @@ impl Agent {
         let seed = Seed { cluster_id: Id(secret::random()?), epoch_tag: Id(secret::random()?), password };
         let cluster = Box::new(self.machine.found(seed, &self.facts, self.clock.now));
         let membership = cluster.membership(self.machine.node_id());
-        self.cluster = Some(cluster);
+        self.founded = Some(cluster);
         membership.ok_or_else(|| io::Error::other("the node is not in its own cluster"))
     }
 
@@ -293,16 +298,15 @@ impl Agent {
     }
 
     fn attempt_ended(&mut self) {
+        let founded = self.founded.take();
         if let Some(membership) = self.machine.membership() {
+            self.cluster = founded.or_else(|| self.cluster.take());
             let name = self.cluster.as_ref().map(|cluster| cluster.name.as_str()).unwrap_or_default();
             log::info("bootstrap completed", &[("cluster", &name), ("uid", &membership.uid)]);
         } else if let Some(failure) = self.machine.failure() {
             let first: String = self.machine.problems().first().chars().collect();
             let message = if failure.message.is_empty() { &first } else { failure.message.as_str() };
             log::warn("bootstrap failed", &[("error_code", &failure.cause.code()), ("message", &message)]);
-            if !self.machine.is_expelled() {
-                self.cluster = None;
-            }
         }
     }
 

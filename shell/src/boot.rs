@@ -12,13 +12,16 @@ use bootstrapd_core::limits::NODE_RECORD_BYTES_MAX;
 use bootstrapd_core::machine::{Machine, PathRole};
 use bootstrapd_core::node::NodeInfo;
 use bootstrapd_core::record::{Id, Membership, NodeRecord, Standing};
-use bootstrapd_core::status::State;
 
 use crate::log;
 use crate::node;
 use crate::perform::record_path;
 use crate::secret;
 use crate::store::{self, Found, Pair};
+
+const PERSISTENT: &str = "persistent";
+const EPHEMERAL: &str = "ephemeral";
+const BIGSTORE: &str = "bigstore";
 
 /// Where the agent keeps what.
 #[derive(Clone, Debug)]
@@ -48,24 +51,28 @@ pub struct Boot {
 }
 
 impl Places {
-    /// The agent's own paths. Those below the state directory are made.
+    /// Makes those of the agent's own paths that lie below the state directory.
+    fn make(&self) -> io::Result<()> {
+        let places = [(&self.persistent, PERSISTENT), (&self.ephemeral, EPHEMERAL), (&self.bigstore, BIGSTORE)];
+        let missing = places.iter().filter(|(configured, _)| configured.is_none());
+        missing.map(|(_, name)| self.state.join(name)).try_for_each(|path| store::make(&path))
+    }
+
+    /// The agent's own paths.
     ///
     /// # Errors
-    /// What the system refused, or a path that is too long or no text.
-    pub fn defaults(&self) -> io::Result<Paths> {
+    /// A path that is too long or no text.
+    pub fn paths(&self) -> io::Result<Paths> {
         let place = |configured: &Option<PathBuf>, name: &str| {
             let path = configured.clone().unwrap_or_else(|| self.state.join(name));
             let path = std::path::absolute(path)?;
-            if configured.is_none() {
-                store::make(&path)?;
-            }
             let text = path.to_str().and_then(|text| heapless::String::try_from(text).ok());
             text.ok_or_else(|| io::Error::other(format!("{}: the path is too long or no text", path.display())))
         };
         Ok(Paths {
-            persistent: place(&self.persistent, "persistent")?,
-            ephemeral: place(&self.ephemeral, "ephemeral")?,
-            bigstore: place(&self.bigstore, "bigstore")?,
+            persistent: place(&self.persistent, PERSISTENT)?,
+            ephemeral: place(&self.ephemeral, EPHEMERAL)?,
+            bigstore: place(&self.bigstore, BIGSTORE)?,
             ccs: heapless::String::new(),
         })
     }
@@ -77,7 +84,8 @@ impl Places {
 /// # Errors
 /// Where a first start cannot make the node's record.
 pub fn boot(places: &Places, machine: &mut Machine) -> io::Result<Boot> {
-    let defaults = places.defaults()?;
+    places.make()?;
+    let defaults = places.paths()?;
     let node_record = Pair::node(&places.state);
     node_record.remove_new();
     let found = match node_record.load::<NodeRecord>() {
@@ -86,7 +94,7 @@ pub fn boot(places: &Places, machine: &mut Machine) -> io::Result<Boot> {
             mend_own(&value, &bytes, in_step, &node_record, machine);
             match value.membership {
                 Some(membership) if machine.is_member() || machine.is_expelled() => belonging(machine, membership),
-                _ => without_cluster(machine).map_or(Ok(None), Err),
+                _ => without_cluster(&value, &defaults, machine).map_or(Ok(None), Err),
             }
         }
         Found::Unreadable { file, why } => Err(remedy(&file, &why)),
@@ -104,7 +112,7 @@ pub fn boot(places: &Places, machine: &mut Machine) -> io::Result<Boot> {
 
 /// The remedies for a record that cannot be read.
 fn remedy(file: &Path, why: &str) -> String {
-    format!("{} {why}; restore it from a copy, or start over with `bootstrapd reset`", file.display())
+    format!("{} {why}; restore it from a copy, or start over with `bootstrapd reset` and the same path flags", file.display())
 }
 
 /// A first start, unless a cluster's record says otherwise: then why the node cannot be trusted to be new.
@@ -132,7 +140,7 @@ fn save(machine: &mut Machine, node_record: &Pair) -> io::Result<()> {
 
 /// Makes the end of an attempt that was cut short durable, and brings up a copy that a crash left behind.
 fn mend_own(record: &NodeRecord, bytes: &[u8], in_step: bool, node_record: &Pair, machine: &mut Machine) {
-    if record.standing == Standing::Attempt {
+    if matches!(record.standing, Standing::Attempt | Standing::ExpelledAttempt) {
         warn_unless_mended(save(machine, node_record));
     } else if !in_step {
         warn_unless_mended(node_record.save(bytes));
@@ -161,24 +169,35 @@ fn belonging(machine: &Machine, membership: Membership) -> Result<Option<Box<Clu
 
 fn warn_unless_mended(result: io::Result<()>) {
     if let Err(error) = result {
-        log::warn("a record's second copy could not be written", &[("error", &error)]);
+        log::warn("a record could not be mended", &[("error", &error)]);
     }
 }
 
-/// What lies where a cluster's record would be, for a node that is in none: an attempt's remains are removed. Says
-/// why the node cannot be trusted to be free, if it cannot.
-fn without_cluster(machine: &Machine) -> Option<String> {
-    let cluster_record = record_path(machine.path(PathRole::Ccs));
-    let [file, _] = cluster_record.files();
-    match (cluster_record.load::<Cluster>(), machine.state()) {
-        (Found::Record { value, .. }, State::Idle) if value.membership(machine.node_id()).is_some() => {
-            Some(remedy(&file, "says that this node belongs to a cluster, but the node's own record is older"))
-        }
-        (Found::Record { value, .. }, _) if value.membership(machine.node_id()).is_none() => None,
-        (Found::Unreadable { .. }, _) | (_, State::Idle) => None,
-        (Found::Record { .. } | Found::Nothing, _) => {
-            cluster_record.discard();
-            None
+/// What lies where a cluster's record would be, for a node that is in none: only the remains of an attempt that was cut
+/// short are removed. Says why the node cannot be trusted to be free, if it cannot.
+fn without_cluster(own: &NodeRecord, defaults: &Paths, machine: &Machine) -> Option<String> {
+    let default = record_path(&defaults.persistent);
+    let configured = record_path(machine.path(PathRole::Ccs));
+    let was_cut_short = own.standing == Standing::Attempt;
+    let elsewhere = (configured != default).then_some(&configured);
+    for pair in elsewhere.into_iter().chain([&default]) {
+        let [file, _] = pair.files();
+        match pair.load::<Cluster>() {
+            Found::Record { value, .. } if value.membership(machine.node_id()).is_none() => {}
+            Found::Record { .. } if was_cut_short && *pair == configured => {
+                log::warn("the record of an attempt that was cut short is removed", &[("file", &file.display())]);
+                warn_unless_mended(pair.discard());
+            }
+            Found::Record { .. } => {
+                return Some(remedy(&file, "says that this node belongs to a cluster, but the node's own record is older"));
+            }
+            // Where a stranger's attempt pointed to may lie anything.
+            Found::Unreadable { .. } if *pair != default => {}
+            Found::Unreadable { file, why } => return Some(remedy(&file, &why)),
+            // An attempt that was cut short may have made the directory.
+            Found::Nothing if was_cut_short => _ = pair.discard(),
+            Found::Nothing => {}
         }
     }
+    None
 }

@@ -150,12 +150,9 @@ impl Connection {
     /// and the phase as before, more must come. The first `scanned` bytes were here before.
     pub fn advance(&mut self, input: &[u8], scanned: usize, shared: &mut Shared) -> usize {
         let now = shared.agent.uptime_ms();
+        self.find_buffer(shared);
         match &mut self.phase {
             Phase::Head => self.head(input, scanned, shared),
-            Phase::Keeping(_, _, None) => {
-                self.find_buffer(shared);
-                0
-            }
             Phase::Keeping(framing, _, Some(buffer)) => {
                 shared.secret_seen = true;
                 let taken = framing.take(input, |piece| buffer.extend_from_slice(piece));
@@ -175,7 +172,7 @@ impl Connection {
                 }
                 taken
             }
-            Phase::Waiting(_) => 0,
+            Phase::Waiting(_) | Phase::Keeping(_, _, None) => 0,
             Phase::Closing { .. } => input.len(),
         }
     }
@@ -211,6 +208,7 @@ impl Connection {
             Ok(None) => {
                 if !self.started && !input.is_empty() {
                     self.started = true;
+                    self.head_only = input.starts_with(b"HEAD ");
                     self.since = now;
                     // A new connection's deadline stands since it was opened.
                     self.deadline = self.deadline.min(now.saturating_add(REQUEST_MS));
@@ -218,6 +216,9 @@ impl Connection {
                 0
             }
             Err(refused) => {
+                self.head_only = input.starts_with(b"HEAD ");
+                // What was refused may have held credentials.
+                shared.secret_seen = true;
                 self.refuse(refused, shared);
                 0
             }
@@ -273,6 +274,7 @@ impl Connection {
 
     fn answered(&mut self, now: u64) {
         self.body = Body::None;
+        self.head_only = false;
         if self.keep_alive {
             self.phase = Phase::Head;
             self.rest(now);
@@ -323,7 +325,7 @@ impl Connection {
     /// Answers to a message that is refused, and closes behind the answer.
     fn refuse(&mut self, refused: Refused, shared: &mut Shared) {
         self.release(shared);
-        let mut reply = Reply { out: &mut shared.out, head_only: false, close: true, is_1_0: false };
+        let mut reply = Reply { out: &mut shared.out, head_only: self.head_only, close: true, is_1_0: false };
         shared.agent.refuse(refused, &mut reply);
         self.enter(Phase::Closing { lingers: true }, LINGER_MS, shared.agent.uptime_ms());
     }

@@ -200,8 +200,10 @@ impl<'a> Fields<'a> {
             }
             6 if is("Accept") => {
                 let accept = text(field)?;
-                if let Some(free) = self.accept.iter_mut().find(|line| line.is_none()) {
-                    *free = Some(accept);
+                match self.accept.iter_mut().find(|line| line.is_none()) {
+                    Some(free) => *free = Some(accept),
+                    // More than anybody sends: a server may answer as if nothing were asked for (RFC 9110, 12.5.1).
+                    None => self.accept = [Some("*/*"); 4],
                 }
                 Ok(())
             }

@@ -25,7 +25,7 @@ pub fn read() -> Box<NodeInfo> {
     facts.cores = cores();
     read_os(&mut facts);
     facts.total_memory = memory();
-    facts.addresses = addresses();
+    facts.addresses = addresses().unwrap_or_default();
     facts
 }
 
@@ -86,11 +86,12 @@ fn control_group_limits() -> Vec<u64> {
     limits
 }
 
-/// Every address but loopback, in the kernel's order; as many as a status document shows.
+/// Every address but loopback, in the kernel's order; as many as a status document shows. `None` where the kernel will
+/// not say.
 #[must_use]
-pub fn addresses() -> List<Address, ADDRESSES_MAX> {
+pub fn addresses() -> Option<List<Address, ADDRESSES_MAX>> {
     let mut found = List::new();
-    for interface in getifaddrs().into_iter().flatten() {
+    for interface in getifaddrs().ok()? {
         let Some(storage) = interface.address else { continue };
         let v4 = storage.as_sockaddr_in().map(|address| address.ip().into());
         let v6 = storage.as_sockaddr_in6().map(|address| address.ip().into());
@@ -100,7 +101,7 @@ pub fn addresses() -> List<Address, ADDRESSES_MAX> {
             break;
         }
     }
-    found
+    Some(found)
 }
 
 /// The size in bytes of the file system that holds `path`.

@@ -47,7 +47,7 @@ pub enum Outcome {
     /// Of [`Work::Save`].
     Saved(io::Result<()>),
     /// Of [`Work::Discard`].
-    Discarded,
+    Discarded(io::Result<()>),
     /// Of [`Work::CheckPaths`].
     PathsChecked(PathsFound),
     /// Of [`Work::VerifyLicense`].
@@ -213,10 +213,7 @@ fn check_logins(logins: &Queue<LoginJob>, tell: impl Fn(Done)) {
 fn perform(work: Work) -> Outcome {
     match work {
         Work::Save(pair, bytes) => Outcome::Saved(pair.save(&bytes)),
-        Work::Discard(pair) => {
-            pair.discard();
-            Outcome::Discarded
-        }
+        Work::Discard(pair) => Outcome::Discarded(pair.discard()),
         Work::CheckPaths(paths, node_id) => {
             let found = paths.map(|path| path.map(|path| check_path(Path::new(&path), node_id)));
             Outcome::PathsChecked(PathsFound { found })

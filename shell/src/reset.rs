@@ -17,7 +17,10 @@ pub fn run(values: &Values) -> u8 {
         Ok(places) => places,
         Err(problem) => return complain(exit::USAGE, &problem),
     };
-    let defaults = match places.defaults() {
+    if !places.state.is_dir() {
+        return complain(exit::CONFIG, &format!("{} is no directory: nothing was removed", places.state.display()));
+    }
+    let defaults = match places.paths() {
         Ok(defaults) => defaults,
         Err(error) => return complain(exit::CONFIG, &error.to_string()),
     };
@@ -31,10 +34,12 @@ pub fn run(values: &Values) -> u8 {
     let own = Pair::node(&places.state);
     // The cluster's record may lie where an attempt said, or under the agent's own path.
     let mut pairs = vec![record_path(&defaults.persistent)];
+    let mut is_lost = false;
     if let Found::Record { value, .. } = own.load::<NodeRecord>() {
         let mut machine = Box::<Machine>::default();
         machine.restore(&value, &defaults, node::now());
         pairs.push(record_path(machine.path(PathRole::Ccs)));
+        is_lost = value.membership.is_some() && !pairs.iter().flat_map(Pair::files).any(|file| file.exists());
     }
     // Last, so that a reset that is cut short leaves a node that is closed, not one that is open.
     pairs.push(own);
@@ -42,8 +47,13 @@ pub fn run(values: &Values) -> u8 {
     if !values.is_on("yes") && !agrees(&pairs) {
         return complain(exit::REFUSED, "nothing was removed");
     }
-    pairs.iter().for_each(Pair::discard);
-    exit::DONE
+    if is_lost {
+        eprintln!("bootstrapd: the cluster's record is not there; if serve has --persistent-path, say it here too");
+    }
+    match pairs.iter().try_for_each(Pair::discard) {
+        Ok(()) => exit::DONE,
+        Err(error) => complain(exit::CONFIG, &format!("not everything was removed: {error}")),
+    }
 }
 
 fn agrees(pairs: &[Pair]) -> bool {

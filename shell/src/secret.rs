@@ -81,11 +81,11 @@ impl Memory {
         Ok(Self { key: random()?, good: None })
     }
 
-    /// The MAC of an `Authorization` value.
+    /// The MAC of a token of Basic credentials.
     #[must_use]
-    pub fn mac(&self, authorization: &str) -> [u8; 32] {
+    pub fn mac(&self, token: &str) -> [u8; 32] {
         let mut mac = blake2::Blake2bMac::<U32>::new(&self.key.into());
-        mac.update(authorization.as_bytes());
+        mac.update(token.as_bytes());
         mac.finalize_fixed().into()
     }
 
@@ -131,15 +131,21 @@ impl Login {
     #[must_use]
     pub fn from_basic(authorization: &str) -> Option<Self> {
         let authorization = Some(authorization).filter(|text| text.len() <= AUTHORIZATION_BYTES_MAX)?;
-        let (scheme, token) = authorization.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("basic") {
+        if !Self::is_basic(authorization) {
             return None;
         }
+        let (_, token) = authorization.split_once(' ')?;
         let mut text = Zeroizing::new(vec![0; AUTHORIZATION_BYTES_MAX]);
         let length = Base64::decode(token.trim_ascii(), &mut text).ok()?.len();
         text.truncate(length);
         let colon = text.iter().position(|byte| *byte == b':')?;
         Some(Self { text, colon })
+    }
+
+    /// Whether an `Authorization` value is of the scheme that is spoken here.
+    #[must_use]
+    pub fn is_basic(authorization: &str) -> bool {
+        authorization.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
     }
 
     /// The user's name, where it is text.

@@ -46,6 +46,8 @@ pub struct Server {
     slots_max: usize,
     free: Vec<usize>,
     generation: u32,
+    /// The system has no room for another connection, nor has the table one to give up: nobody is let in for a while.
+    paused: bool,
     /// One head's length for each slot; it takes memory once it is used.
     inputs: Vec<u8>,
     input: Vec<u8>,
@@ -83,6 +85,7 @@ impl Server {
             slots_max,
             free: Vec::with_capacity(slots_max),
             generation: 0,
+            paused: false,
             inputs: vec![0; slots_max.saturating_mul(HEAD_BYTES_MAX)],
             input: vec![0; HEAD_BYTES_MAX],
             next_scan: u64::MAX,
@@ -197,13 +200,14 @@ impl Server {
             Ok((stream, source)) => self.admit(stream, source),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionAborted) => {}
             // No more descriptors or memory: the kernel keeps the connection until there is room.
-            Err(_) => self.make_room(),
+            Err(_) if self.make_room() => {}
+            Err(_) => self.pause(true),
         }
     }
 
     fn admit(&mut self, stream: TcpStream, source: SocketAddr) {
         if self.free.is_empty() && self.slots.len() >= self.slots_max {
-            self.make_room();
+            let _ = self.make_room();
         }
         if stream.set_nonblocking(true).is_err() {
             return;
@@ -225,13 +229,25 @@ impl Server {
         }
     }
 
-    /// Gives up the connection that is missed the least.
-    fn make_room(&mut self) {
+    /// Stops taking connections, until the next look through the table, or begins again.
+    fn pause(&mut self, paused: bool) {
+        let interest = if paused { EpollFlags::empty() } else { EpollFlags::EPOLLIN };
+        for (token, listener) in (SPECIAL..).zip(&self.listeners) {
+            let _ = self.epoll.modify(listener, &mut EpollEvent::new(interest, token));
+        }
+        self.paused = paused;
+        if paused {
+            self.next_scan = self.next_scan.min(self.shared.agent.uptime_ms().saturating_add(SCAN_MS));
+        }
+    }
+
+    /// Gives up the connection that is missed the least, if there is one.
+    fn make_room(&mut self) -> bool {
         let ranked = self.slots.iter().enumerate();
         let ranked = ranked.filter_map(|(index, slot)| slot.as_ref().map(|slot| (slot.connection.rank(), index)));
-        if let Some((_, index)) = ranked.min() {
-            self.close(index);
-        }
+        let Some((_, index)) = ranked.min() else { return false };
+        self.close(index);
+        true
     }
 
     fn close(&mut self, index: usize) {
@@ -239,6 +255,7 @@ impl Server {
             && let Some(mut slot) = place.take()
         {
             slot.connection.release(&mut self.shared);
+            wipe(&mut self.inputs, index, 0, slot.pending);
             self.free.push(index);
         }
     }
@@ -324,12 +341,15 @@ impl Server {
         let rest = input.get(at..).unwrap_or_default();
         let is_left = !rest.is_empty();
         let keeps = if slot.connection.is_closing() { &[] } else { rest };
-        slot.pending = keeps.len();
+        let kept_before = std::mem::replace(&mut slot.pending, keeps.len());
         let offset = index.saturating_mul(HEAD_BYTES_MAX);
         if let Some(place) = self.inputs.get_mut(offset..offset.saturating_add(keeps.len())) {
             place.copy_from_slice(keeps);
         }
-        if std::mem::take(&mut shared.secret_seen)
+        wipe(&mut self.inputs, index, keeps.len(), kept_before);
+        // What a connection that closes was still sent may be the body that it was refused for.
+        let closing_unread = is_left && slot.connection.is_closing();
+        if (std::mem::take(&mut shared.secret_seen) || closing_unread)
             && let Some(used) = self.input.get_mut(..length)
         {
             // Overwritten in blocks: the buffer lives on, so the compiler has no reason to leave this out.
@@ -374,5 +394,14 @@ impl Server {
         if !self.hungry.is_empty() {
             self.next_scan = self.next_scan.min(self.shared.agent.uptime_ms().saturating_add(SCAN_MS));
         }
+    }
+}
+
+/// Overwrites what a slot kept of its input, from one place to another: it may have been a secret.
+fn wipe(inputs: &mut [u8], index: usize, from: usize, to: usize) {
+    let offset = index.saturating_mul(HEAD_BYTES_MAX);
+    if let Some(used) = inputs.get_mut(offset.saturating_add(from)..offset.saturating_add(to)) {
+        used.fill(0);
+        std::hint::black_box(&*used);
     }
 }

@@ -135,8 +135,7 @@ impl Pair {
 
     fn read<T: Versioned>(&self, file: &Path) -> Result<(Box<T>, Vec<u8>), Unread> {
         let because = |error: io::Error| {
-            let missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
-            if missing { Unread::Missing } else { Unread::Because(format!("cannot be read: {error}")) }
+            if is_missing(&error) { Unread::Missing } else { Unread::Because(format!("cannot be read: {error}")) }
         };
         let opened = OpenOptions::new().read(true).custom_flags(libc_flags()).open(file).map_err(because)?;
         if !opened.metadata().map_err(because)?.is_file() {
@@ -229,21 +228,34 @@ impl Pair {
         }
     }
 
-    /// Removes the cluster's record and its directory, durably as far as the system will.
-    pub fn discard(&self) {
+    /// Removes the record, and the directory that only it needs, durably as far as the system will.
+    ///
+    /// # Errors
+    /// A copy that is still there, and why.
+    pub fn discard(&self) -> io::Result<()> {
         self.remove_new();
+        let mut removed = Ok(());
         for file in self.files() {
-            let _ = fs::remove_file(file);
+            match fs::remove_file(&file) {
+                Err(error) if !is_missing(&error) => removed = Err(named(&file, &error)),
+                Ok(()) | Err(_) => {}
+            }
         }
         // A directory with anything else in it stays.
-        if fs::remove_dir(&self.directory).is_ok()
+        if self.kind == Kind::Cluster
+            && fs::remove_dir(&self.directory).is_ok()
             && let Some(parent) = self.directory.parent()
         {
             let _ = sync_directory(parent);
         } else {
             let _ = sync_directory(&self.directory);
         }
+        removed
     }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 enum Unread {

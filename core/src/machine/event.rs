@@ -41,7 +41,7 @@ pub enum Event {
     /// [`Effect::Adopt`] ended.
     Adopted(Result<(), Trouble>),
     /// [`Effect::Discard`] ended; what it could not remove, the next start removes.
-    Discarded,
+    Discarded(Result<(), Trouble>),
 }
 
 /// The system's own words for what it refused, cut where they are too long.

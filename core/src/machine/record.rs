@@ -20,16 +20,17 @@ impl Machine {
         }
         self.problems.restore(&record.problems, record.first_problem, false);
         self.membership = record.membership;
+        self.expelled = matches!(record.standing, Standing::Expelled | Standing::ExpelledAttempt);
         self.paths.clone_from(&record.paths);
         self.phase = Phase::AtRest(match record.standing {
             Standing::Idle => Rest::Idle,
             Standing::Failed => Rest::Failed,
             Standing::Member => Rest::Completed,
             Standing::Expelled => Rest::Expelled,
-            Standing::Attempt => {
+            Standing::Attempt | Standing::ExpelledAttempt => {
                 self.end_time = Some(self.not_before_start(now));
                 self.set_failure(Failure::internal("the agent was restarted during this attempt; start it again"));
-                Rest::Failed
+                self.failed_rest()
             }
         });
     }
@@ -43,17 +44,19 @@ impl Machine {
         self.revision = self.revision.saturating_add(1);
         let standing = match self.phase {
             Phase::AtRest(Rest::Idle) => Standing::Idle,
-            Phase::AtRest(Rest::Failed) | Phase::Failing { .. } | Phase::Discarding => Standing::Failed,
-            Phase::AtRest(Rest::Expelled) => Standing::Expelled,
-            Phase::AtRest(Rest::Completed) | Phase::Completing => Standing::Member,
+            Phase::AtRest(Rest::Completed) | Phase::Completing(_) => Standing::Member,
+            Phase::AtRest(Rest::Failed | Rest::Expelled) | Phase::Failing { .. } if self.expelled => Standing::Expelled,
+            Phase::AtRest(Rest::Failed | Rest::Expelled) | Phase::Failing { .. } => Standing::Failed,
+            _ if self.expelled => Standing::ExpelledAttempt,
             Phase::Accepting { .. }
             | Phase::CheckingPaths
             | Phase::VerifyingLicense
             | Phase::Founding
-            | Phase::Adopting => Standing::Attempt,
+            | Phase::Adopting(_)
+            | Phase::Discarding => Standing::Attempt,
         };
         let start_time = if let Phase::Accepting { at, .. } = self.phase { Some(at) } else { self.start_time };
-        let ended = standing != Standing::Attempt;
+        let ended = !matches!(standing, Standing::Attempt | Standing::ExpelledAttempt);
         let (problems, first_problem) = if ended { self.problems.kept() } else { ("", (0, 0)) };
         let view = NodeRecordView {
             node_id: self.node_id,
@@ -65,7 +68,7 @@ impl Machine {
             failure: (self.failed && ended).then_some(&self.failure),
             problems,
             first_problem,
-            membership: self.membership.filter(|_| ended),
+            membership: if let Phase::Completing(new) = self.phase { Some(new) } else { self.membership },
             paths: &self.paths,
         };
         view.encode(buffer)

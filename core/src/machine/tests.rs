@@ -122,7 +122,7 @@ fn success(effect: Effect) -> Event {
         Effect::VerifyLicense => Event::LicenseVerified(Ok(Terms::trial(at(0)))),
         Effect::Found => Event::Founded(Ok(membership())),
         Effect::Adopt => Event::Adopted(Ok(())),
-        Effect::Discard => Event::Discarded,
+        Effect::Discard => Event::Discarded(Ok(())),
     }
 }
 
@@ -134,7 +134,7 @@ fn failure(effect: Effect) -> Event {
         Effect::VerifyLicense => Event::LicenseVerified(Err(Violation::BadSignature)),
         Effect::Found => Event::Founded(Err(trouble())),
         Effect::Adopt => Event::Adopted(Err(trouble())),
-        Effect::Discard => Event::Discarded,
+        Effect::Discard => Event::Discarded(Err(trouble())),
     }
 }
 
@@ -162,6 +162,7 @@ fn refused() -> Box<Machine> {
 fn expelled() -> Box<Machine> {
     let mut machine = driven(new(), &[true; 6]).0;
     machine.phase = Phase::AtRest(Rest::Expelled);
+    machine.expelled = true;
     machine
 }
 
@@ -298,17 +299,58 @@ fn a_cluster_record_that_was_written_is_taken_back_and_no_other() {
     ] {
         for saved in [T, F] {
             let (mut machine, effect) = driven(new(), went);
-            assert_eq!(effect, Some(Effect::Persist));
-            let persisted = if saved { success(Effect::Persist) } else { failure(Effect::Persist) };
-            let next = machine.handle(persisted, &facts(), at(300));
-            assert_eq!(next, discards.then_some(Effect::Discard), "{went:?}");
             if discards {
-                assert_eq!(machine.handle(Event::Discarded, &facts(), at(300)), None);
+                assert_eq!(effect, Some(Effect::Discard), "{went:?}");
+                // Until it is gone, a restart must find an attempt to clean up after.
+                assert_eq!(record_of(&mut machine)["standing"], "attempt");
+                let next = machine.handle(success(Effect::Discard), &facts(), at(300));
+                assert_eq!(next, Some(Effect::Persist));
+            } else {
+                assert_eq!(effect, Some(Effect::Persist), "{went:?}");
             }
+            assert_eq!(record_of(&mut machine)["standing"], "failed");
+            let persisted = if saved { success(Effect::Persist) } else { failure(Effect::Persist) };
+            assert_eq!(machine.handle(persisted, &facts(), at(300)), None);
             assert_eq!((machine.state(), machine.membership()), (State::Error, None));
             assert!(machine.config().credentials.password.is_empty(), "secrets go with the attempt");
         }
     }
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_left_to_the_next_start() {
+    let (mut machine, effect) = driven(new(), &[T, T, T, T, F]);
+    assert_eq!(effect, Some(Effect::Discard));
+    assert_eq!(machine.handle(failure(Effect::Discard), &facts(), at(300)), None);
+    assert_eq!((machine.state(), code(&machine)), (State::Error, Some("internal_error")));
+}
+
+#[test]
+fn a_node_that_was_sent_away_stays_closed_until_it_is_in_a_cluster_again() {
+    let ways: [&[bool]; 10] = [
+        &[F],
+        &[T, F, T],
+        &[T, F, F],
+        &[T, T, F, T],
+        &[T, T, T, F, T],
+        &[T, T, T, T, F, T, T],
+        &[T, T, T, T, F, F],
+        &[T, T, T, T, T, F, T, T],
+        &[T, T, T],
+        &[T, T, T, T, F],
+    ];
+    for way in few(ways, 3) {
+        for steps in 0..=way.len() {
+            let (mut machine, _) = driven(expelled(), &way[..steps]);
+            assert!(machine.is_expelled() && !machine.is_member(), "{:?}", &way[..steps]);
+            let mut restarted = restored(&encoded(&mut machine), at(300));
+            // The record that completes the attempt is the one that makes it a member.
+            assert!(restarted.is_expelled() ^ restarted.is_member(), "{:?}", &way[..steps]);
+            assert_eq!(record_of(&mut restarted)["membership"]["uid"], 1, "it still knows whom to ask");
+        }
+    }
+    let (machine, _) = driven(expelled(), &[T; 6]);
+    assert!(!machine.is_expelled() && machine.is_member());
 }
 
 /// What a run of requests can do to a node.

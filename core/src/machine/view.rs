@@ -20,7 +20,11 @@ impl Machine {
                 Rest::Completed => State::Completed,
             },
             Phase::CheckingPaths | Phase::VerifyingLicense | Phase::Failing { working: false, .. } => State::Initiated,
-            Phase::Founding | Phase::Adopting | Phase::Completing | Phase::Failing { .. } | Phase::Discarding => {
+            Phase::Founding
+            | Phase::Adopting(_)
+            | Phase::Completing(_)
+            | Phase::Failing { .. }
+            | Phase::Discarding => {
                 match self.action {
                     Action::CreateCluster => State::CreatingCluster,
                     Action::JoinCluster => State::JoiningCluster,
@@ -42,10 +46,10 @@ impl Machine {
         self.phase == Phase::AtRest(Rest::Completed)
     }
 
-    /// Whether the node was in a cluster that has sent it away: it still asks for credentials.
+    /// Whether the node was in a cluster that has sent it away: it still asks for credentials, in an attempt too.
     #[must_use]
-    pub fn is_expelled(&self) -> bool {
-        matches!(self.phase, Phase::AtRest(Rest::Expelled) | Phase::Accepting { before: Rest::Expelled, .. })
+    pub const fn is_expelled(&self) -> bool {
+        self.expelled
     }
 
     /// Changes with everything that a status document shows of the machine.

@@ -461,6 +461,8 @@ fn a_clusters_record_of_any_other_shape_is_torn() {
             (r#","software_version":"0.1.0-1""#, ""),
             (r#""members":["#, r#""members":[{},"#),
         ];
+        // Under miri no list is full, so that one more element is none too many.
+        let cases = cases.iter().filter(|(old, _)| !cfg!(miri) || body.contains(old));
         for (old, new) in few(cases, 4) {
             assert_eq!(replaced::<Cluster>(&body, old, new), Some(Fault::Torn), "{old} {new}");
         }

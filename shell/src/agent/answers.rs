@@ -142,7 +142,7 @@ impl Agent {
             Resource::Cluster | Resource::Nodes | Resource::Node(_) | Resource::License | Resource::Root => {
                 self.cluster_document(call.resource, reply)
             }
-            Resource::UnknownV1 | Resource::Unknown => Step::Answered,
+            Resource::Server | Resource::UnknownV1 | Resource::Unknown => Step::Answered,
         }
     }
 
@@ -272,6 +272,7 @@ impl Agent {
                 | Resource::Validate(_)
                 | Resource::Health
                 | Resource::Ready
+                | Resource::Server
                 | Resource::UnknownV1
                 | Resource::Unknown => {}
             }

@@ -22,7 +22,23 @@ const MALFORMED: &str = "that is no HTTP answer";
 ///
 /// # Errors
 /// Why it is no answer.
-pub(super) fn read(bytes: &[u8], end: bool) -> Result<Option<Answer>, &'static str> {
+pub(super) fn read(mut bytes: &[u8], end: bool) -> Result<Option<Answer>, &'static str> {
+    loop {
+        match read_one(bytes, end)? {
+            Some(Read::Final(answer)) => return Ok(Some(answer)),
+            Some(Read::Interim(rest)) => bytes = rest,
+            None => return Ok(None),
+        }
+    }
+}
+
+enum Read<'a> {
+    /// A status 1xx, and what comes behind it.
+    Interim(&'a [u8]),
+    Final(Answer),
+}
+
+fn read_one(bytes: &[u8], end: bool) -> Result<Option<Read<'_>>, &'static str> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut head = httparse::Response::new(&mut fields);
     let length = match head.parse(bytes) {
@@ -34,7 +50,7 @@ pub(super) fn read(bytes: &[u8], end: bool) -> Result<Option<Answer>, &'static s
     let rest = bytes.get(length..).unwrap_or_default();
     let status = head.code.ok_or(MALFORMED)?;
     if (100..200).contains(&status) {
-        return read(rest, end);
+        return Ok(Some(Read::Interim(rest)));
     }
     let field = |name: &str| {
         let field = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
@@ -54,7 +70,7 @@ pub(super) fn read(bytes: &[u8], end: bool) -> Result<Option<Answer>, &'static s
     if rest.len() > 2 * CLUSTER_RECORD_BYTES_MAX {
         return Err(TOO_LONG);
     }
-    Ok(body.map(|body| Answer { status, body }))
+    Ok(body.map(|body| Read::Final(Answer { status, body })))
 }
 
 fn unchunk(bytes: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {

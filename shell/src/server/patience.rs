@@ -40,6 +40,9 @@ impl Server {
             }
         }
         self.next_scan = u64::MAX;
+        if self.paused {
+            self.pause(false);
+        }
         self.feed_hungry();
         let deadlines = self.slots.iter().flatten().map(|slot| slot.connection.deadline());
         let soonest = if self.hungry.is_empty() { deadlines.min().unwrap_or(u64::MAX) } else { now };
