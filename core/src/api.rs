@@ -194,9 +194,8 @@ pub enum Access {
 #[must_use]
 pub const fn access(resource: Resource, method: Method, standing: Standing) -> Access {
     match (standing, resource) {
-        (_, Resource::Health | Resource::Server | Resource::Unknown) | (Standing::Open | Standing::Closed { .. }, Resource::Ready) => {
-            Access::Open
-        }
+        (_, Resource::Health | Resource::Server | Resource::Unknown)
+        | (Standing::Open | Standing::Closed { .. }, Resource::Ready) => Access::Open,
         (Standing::Broken, _) => Access::Broken,
         (
             Standing::Open,

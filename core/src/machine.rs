@@ -51,6 +51,8 @@ pub struct Machine {
     defaults: Paths,
     /// Of the last accepted attempt, as configured.
     paths: Paths,
+    /// Of the attempt that made the node a member: there is its cluster's record.
+    home: Paths,
     /// Of the attempt under way; cleared when it ends.
     config: Config,
     /// Of the body that was read last. Those of the attempt before are shown until this one begins or is refused.
@@ -128,6 +130,7 @@ impl Machine {
             terms: Terms::BLANK,
             defaults: Paths::BLANK,
             paths: Paths::BLANK,
+            home: Paths::BLANK,
             config: Config::blank(),
             config_problems: Problems::new(),
         }
@@ -250,6 +253,7 @@ impl Machine {
             }
             (Phase::Completing(membership), Event::Persisted(Ok(()))) => {
                 self.membership = Some(membership);
+                self.home.clone_from(&self.paths);
                 self.expelled = false;
                 self.rest(Rest::Completed);
                 None

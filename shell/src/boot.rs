@@ -112,7 +112,10 @@ pub fn boot(places: &Places, machine: &mut Machine) -> io::Result<Boot> {
 
 /// The remedies for a record that cannot be read.
 fn remedy(file: &Path, why: &str) -> String {
-    format!("{} {why}; restore it from a copy, or start over with `bootstrapd reset` and the same path flags", file.display())
+    format!(
+        "{} {why}; restore it from a copy, or start over with `bootstrapd reset` and the same path flags",
+        file.display()
+    )
 }
 
 /// A first start, unless a cluster's record says otherwise: then why the node cannot be trusted to be new.
@@ -189,7 +192,10 @@ fn without_cluster(own: &NodeRecord, defaults: &Paths, machine: &Machine) -> Opt
                 warn_unless_mended(pair.discard());
             }
             Found::Record { .. } => {
-                return Some(remedy(&file, "says that this node belongs to a cluster, but the node's own record is older"));
+                return Some(remedy(
+                    &file,
+                    "says that this node belongs to a cluster, but the node's own record is older",
+                ));
             }
             // Where a stranger's attempt pointed to may lie anything.
             Found::Unreadable { .. } if *pair != default => {}

@@ -48,9 +48,8 @@ impl Logins {
         cluster: &Cluster,
         hasher: &Queue<LoginJob>,
     ) -> Proof {
-        let Some(authorization) = authorization.filter(|value| Login::is_basic(value)) else { return Proof::Wrong };
         // One login in different spellings is one login.
-        let token = authorization.split_once(' ').map_or(authorization, |(_, token)| token.trim_ascii());
+        let Some(token) = authorization.and_then(Login::token) else { return Proof::Wrong };
         let mac = self.memory.mac(token);
         if self.memory.knows(&mac) {
             return Proof::Good;
@@ -59,7 +58,7 @@ impl Logins {
             // The same credentials need no second hash.
             return Proof::Checking(mac);
         }
-        let Some(login) = Login::from_basic(authorization) else { return Proof::Wrong };
+        let Some(login) = Login::read(token) else { return Proof::Wrong };
         let mut waiting = self.checking.iter().skip(1);
         if self.checking.len() > WAITING_MAX || waiting.any(|(_, other)| *other == source) {
             return Proof::Busy;

@@ -127,25 +127,22 @@ pub struct Login {
 }
 
 impl Login {
-    /// Reads a `Basic` authorization; `None` where it is none, is malformed or longer than 1 KiB.
+    /// The token of a `Basic` authorization, however that is spelt; `None` where it is another or longer than 1 KiB.
     #[must_use]
-    pub fn from_basic(authorization: &str) -> Option<Self> {
-        let authorization = Some(authorization).filter(|text| text.len() <= AUTHORIZATION_BYTES_MAX)?;
-        if !Self::is_basic(authorization) {
-            return None;
-        }
-        let (_, token) = authorization.split_once(' ')?;
+    pub fn token(authorization: &str) -> Option<&str> {
+        let (scheme, token) = authorization.split_once(' ')?;
+        let is_basic = scheme.eq_ignore_ascii_case("basic") && authorization.len() <= AUTHORIZATION_BYTES_MAX;
+        is_basic.then(|| token.trim_ascii())
+    }
+
+    /// Reads a token; `None` where it is malformed.
+    #[must_use]
+    pub fn read(token: &str) -> Option<Self> {
         let mut text = Zeroizing::new(vec![0; AUTHORIZATION_BYTES_MAX]);
-        let length = Base64::decode(token.trim_ascii(), &mut text).ok()?.len();
+        let length = Base64::decode(token, &mut text).ok()?.len();
         text.truncate(length);
         let colon = text.iter().position(|byte| *byte == b':')?;
         Some(Self { text, colon })
-    }
-
-    /// Whether an `Authorization` value is of the scheme that is spoken here.
-    #[must_use]
-    pub fn is_basic(authorization: &str) -> bool {
-        authorization.split_once(' ').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
     }
 
     /// The user's name, where it is text.
@@ -227,11 +224,12 @@ mod tests {
 
     #[test]
     fn basic_credentials() {
-        let login = Login::from_basic("bAsIc ZMO8OmE6Yg==").unwrap();
+        let read = |authorization| Login::token(authorization).and_then(Login::read);
+        let login = read("bAsIc   ZMO8OmE6Yg==").unwrap();
         assert_eq!((login.name(), login.password()), (Some("dü"), &b"a:b"[..]));
         let long = format!("Basic {}", "A".repeat(1024));
         for bad in ["", "Basic", "Basic ", "Bearer YTpi", "Basic YTpi=", "Basic YWI=", "Basic Y%3D", &long] {
-            assert!(Login::from_basic(bad).is_none(), "{bad}");
+            assert!(read(bad).is_none(), "{bad}");
         }
     }
 }

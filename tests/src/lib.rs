@@ -26,6 +26,7 @@ pub mod machine;
 mod node;
 mod program;
 mod random;
+pub mod record;
 
 pub use directory::{Directory, Snapshot};
 pub use http::{Answer, Connection, Request, basic};

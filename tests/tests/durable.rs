@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use bootstrapd_tests::body;
 use bootstrapd_tests::details::{is_completed_or_cut_short, message, pointers};
+use bootstrapd_tests::record::resealed;
 use bootstrapd_tests::{Answer, Node, Random, Request, run};
 use serde_json::{Value, json};
 
@@ -326,15 +327,10 @@ fn two_damaged_copies_never_read_as_no_cluster_and_are_left_as_they_are() {
 
 /// The record with another version in its first line, and whole.
 fn of_version(record: &[u8], version: &str) -> Vec<u8> {
-    let text = std::str::from_utf8(record).unwrap();
-    let (header, rest) = text.split_once('\n').unwrap();
-    let body = rest.lines().next().unwrap();
-    let content = format!("{} {version}\n{body}", header.rsplit_once(' ').unwrap().0);
-    // CRC-64/XZ.
-    let checksum = !content.bytes().fold(!0_u64, |sum, byte| {
-        (0..8).fold(sum ^ u64::from(byte), |sum, _| sum >> 1 ^ if sum & 1 == 1 { 0xC96C_5795_D787_0F42 } else { 0 })
-    });
-    format!("{content}\n{checksum:016x}\n").into_bytes()
+    resealed(record, |text| {
+        let (header, body) = text.split_once('\n').unwrap();
+        format!("{} {version}\n{body}", header.rsplit_once(' ').unwrap().0)
+    })
 }
 
 #[test]

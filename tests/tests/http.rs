@@ -1236,3 +1236,41 @@ fn a_wrong_type_is_415_and_leaves_no_doubt_where_the_body_ends() {
         }
     });
 }
+
+#[test]
+fn a_refused_head_request_is_answered_without_a_body() {
+    let node = Node::start();
+    for message in [
+        "HEAD /v1/bootstrap HTTP/1.1\r\n\r\n",
+        "HEAD /v1/bootstrap HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n",
+        "HEAD /v1/bootstrap HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+    ] {
+        let mut connection = node.connect();
+        connection.send(message);
+        let answer = connection.answer_to_head();
+        assert!(answer.status >= 400, "{message}: {answer:?}");
+        assert!(connection.is_closed(), "{message}: something follows the head");
+    }
+}
+
+#[test]
+fn the_agent_as_a_whole_has_options() {
+    let node = Node::start();
+    let answer = served(&node, b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 200);
+    assert_eq!(answer.header("Allow"), Some("GET, HEAD, POST, OPTIONS"));
+    refused(&node, b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400);
+}
+
+#[test]
+fn accept_may_stand_on_any_number_of_lines() {
+    let node = Node::start();
+    for lines in 1..8 {
+        let message = |last: &str| {
+            let others = "Accept: text/a\r\n".repeat(lines - 1);
+            format!("GET /v1/bootstrap HTTP/1.1\r\nHost: a\r\n{others}Accept: {last}\r\n\r\n")
+        };
+        served(&node, message("application/json").as_bytes(), 200);
+        // Many lines may be set aside as a whole.
+        served(&node, message("text/b").as_bytes(), if lines > 4 { 200 } else { 406 });
+    }
+}

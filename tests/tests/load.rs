@@ -423,3 +423,26 @@ fn a_client_that_hangs_up_behind_its_post_changes_nothing() {
         assert_back_to(&node, before);
     }
 }
+
+#[test]
+fn a_process_without_a_free_descriptor_does_not_spin() {
+    let mut node = Node::prepare(&[]);
+    node.run();
+    let open = fs::read_dir(format!("/proc/{}/fd", node.pid())).unwrap().count();
+    node.kill9();
+    node.limit_descriptors(open.try_into().unwrap());
+    node.run();
+    let waiting = node.connect();
+    let before = cpu_ticks(&node);
+    thread::sleep(Duration::from_secs(1));
+    let spent = cpu_ticks(&node) - before;
+    assert!(spent < 20, "{spent} hundredths of a second in one second of waiting");
+    drop(waiting);
+}
+
+/// Processor time of a node's process, in hundredths of a second.
+fn cpu_ticks(node: &Node) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", node.pid())).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}

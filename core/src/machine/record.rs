@@ -22,6 +22,7 @@ impl Machine {
         self.membership = record.membership;
         self.expelled = matches!(record.standing, Standing::Expelled | Standing::ExpelledAttempt);
         self.paths.clone_from(&record.paths);
+        self.home.clone_from(&record.paths);
         self.phase = Phase::AtRest(match record.standing {
             Standing::Idle => Rest::Idle,
             Standing::Failed => Rest::Failed,
@@ -58,6 +59,8 @@ impl Machine {
         let start_time = if let Phase::Accepting { at, .. } = self.phase { Some(at) } else { self.start_time };
         let ended = !matches!(standing, Standing::Attempt | Standing::ExpelledAttempt);
         let (problems, first_problem) = if ended { self.problems.kept() } else { ("", (0, 0)) };
+        // What a node that was sent away knows its administrator by must be found again, wherever it tries to go.
+        let at_home = self.expelled && standing != Standing::Member;
         let view = NodeRecordView {
             node_id: self.node_id,
             revision: self.revision,
@@ -69,7 +72,7 @@ impl Machine {
             problems,
             first_problem,
             membership: if let Phase::Completing(new) = self.phase { Some(new) } else { self.membership },
-            paths: &self.paths,
+            paths: if at_home { &self.home } else { &self.paths },
         };
         view.encode(buffer)
     }

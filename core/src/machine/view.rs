@@ -20,11 +20,7 @@ impl Machine {
                 Rest::Completed => State::Completed,
             },
             Phase::CheckingPaths | Phase::VerifyingLicense | Phase::Failing { working: false, .. } => State::Initiated,
-            Phase::Founding
-            | Phase::Adopting(_)
-            | Phase::Completing(_)
-            | Phase::Failing { .. }
-            | Phase::Discarding => {
+            Phase::Founding | Phase::Adopting(_) | Phase::Completing(_) | Phase::Failing { .. } | Phase::Discarding => {
                 match self.action {
                     Action::CreateCluster => State::CreatingCluster,
                     Action::JoinCluster => State::JoiningCluster,

@@ -202,3 +202,16 @@ pub(super) fn lookup(document: &str, path: &[&str]) -> Option<String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_interim_answers_may_come_first() {
+        let mut bytes = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(60_000);
+        assert!(read(&bytes, false).unwrap().is_none());
+        bytes.extend_from_slice(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(read(&bytes, false).unwrap().unwrap().status, 204);
+    }
+}
