@@ -150,7 +150,9 @@ impl Connection {
     /// and the phase as before, more must come. The first `scanned` bytes were here before.
     pub fn advance(&mut self, input: &[u8], scanned: usize, shared: &mut Shared) -> usize {
         let now = shared.agent.uptime_ms();
-        self.find_buffer(shared);
+        if self.needs_body_buffer() {
+            self.find_buffer(shared);
+        }
         match &mut self.phase {
             Phase::Head => self.head(input, scanned, shared),
             Phase::Keeping(framing, _, Some(buffer)) => {

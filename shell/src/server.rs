@@ -18,7 +18,7 @@ mod patience;
 mod slot;
 mod sockets;
 
-use slot::Slot;
+use slot::{Slot, wipe};
 use sockets::{connections_max, watch_addresses};
 pub use sockets::{listen_on, take_signals};
 
@@ -229,18 +229,6 @@ impl Server {
         }
     }
 
-    /// Stops taking connections, until the next look through the table, or begins again.
-    fn pause(&mut self, paused: bool) {
-        let interest = if paused { EpollFlags::empty() } else { EpollFlags::EPOLLIN };
-        for (token, listener) in (SPECIAL..).zip(&self.listeners) {
-            let _ = self.epoll.modify(listener, &mut EpollEvent::new(interest, token));
-        }
-        self.paused = paused;
-        if paused {
-            self.next_scan = self.next_scan.min(self.shared.agent.uptime_ms().saturating_add(SCAN_MS));
-        }
-    }
-
     /// Gives up the connection that is missed the least, if there is one.
     fn make_room(&mut self) -> bool {
         let ranked = self.slots.iter().enumerate();
@@ -346,7 +334,9 @@ impl Server {
         if let Some(place) = self.inputs.get_mut(offset..offset.saturating_add(keeps.len())) {
             place.copy_from_slice(keeps);
         }
-        wipe(&mut self.inputs, index, keeps.len(), kept_before);
+        if kept_before > keeps.len() {
+            wipe(&mut self.inputs, index, keeps.len(), kept_before);
+        }
         // What a connection that closes was still sent may be the body that it was refused for.
         let closing_unread = is_left && slot.connection.is_closing();
         if (std::mem::take(&mut shared.secret_seen) || closing_unread)
@@ -394,14 +384,5 @@ impl Server {
         if !self.hungry.is_empty() {
             self.next_scan = self.next_scan.min(self.shared.agent.uptime_ms().saturating_add(SCAN_MS));
         }
-    }
-}
-
-/// Overwrites what a slot kept of its input, from one place to another: it may have been a secret.
-fn wipe(inputs: &mut [u8], index: usize, from: usize, to: usize) {
-    let offset = index.saturating_mul(HEAD_BYTES_MAX);
-    if let Some(used) = inputs.get_mut(offset.saturating_add(from)..offset.saturating_add(to)) {
-        used.fill(0);
-        std::hint::black_box(&*used);
     }
 }

@@ -1,8 +1,10 @@
 //! What the loop does not wait for any longer: deadlines that have passed, and bodies that hold a buffer which others
-//! need.
+//! need. And what waits for better times: connections that there is no room for.
+
+use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::slot::Slot;
-use super::{SCAN_MS, Server};
+use super::{SCAN_MS, SPECIAL, Server};
 
 impl Server {
     /// Gives body buffers to those that need them. Where there is none, the oldest that was held for a while is
@@ -48,6 +50,18 @@ impl Server {
         let soonest = if self.hungry.is_empty() { deadlines.min().unwrap_or(u64::MAX) } else { now };
         self.next_scan = self.next_scan.min(soonest.max(now.saturating_add(SCAN_MS)));
         self.tell_news();
+    }
+
+    /// Stops taking connections, until the next look through the table, or begins again.
+    pub(super) fn pause(&mut self, paused: bool) {
+        let interest = if paused { EpollFlags::empty() } else { EpollFlags::EPOLLIN };
+        for (token, listener) in (SPECIAL..).zip(&self.listeners) {
+            let _ = self.epoll.modify(listener, &mut EpollEvent::new(interest, token));
+        }
+        self.paused = paused;
+        if paused {
+            self.next_scan = self.next_scan.min(self.shared.agent.uptime_ms().saturating_add(SCAN_MS));
+        }
     }
 
     fn expire(&mut self, index: usize) {

@@ -125,12 +125,12 @@ fn a_discarded_clusters_record_leaves_no_trace() {
     let pair = Pair::cluster(&scratch.0);
     pair.save(b"anything").unwrap();
     assert_eq!(fs::read_dir(scratch.0.join("ccs")).unwrap().count(), 2);
-    pair.discard();
+    pair.discard().unwrap();
     assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 0);
     // A directory with something else in it stays.
     pair.save(b"anything").unwrap();
     fs::write(scratch.0.join("ccs/other"), "").unwrap();
-    pair.discard();
+    pair.discard().unwrap();
     assert_eq!(fs::read_dir(scratch.0.join("ccs")).unwrap().count(), 1);
 }
 
