@@ -73,7 +73,6 @@ enum Mode {
 enum Rest {
     Idle,
     Failed,
-    Expelled,
     Completed,
 }
 
@@ -209,7 +208,7 @@ impl Machine {
         self.failure.message.clear();
         self.start_time = None;
         self.end_time = None;
-        self.rest(self.failed_rest());
+        self.rest(Rest::Failed);
     }
 
     /// Takes what came of the last effect and says what is next; `None` when the attempt has ended. An event that
@@ -267,7 +266,7 @@ impl Machine {
             // A failure that cannot be saved is still a failure. A restart then finds an attempt cut short, as it must
             // where something is left to be removed.
             (Phase::Failing { .. }, Event::Persisted(_)) | (Phase::Discarding, Event::Discarded(Err(_))) => {
-                self.rest(self.failed_rest());
+                self.rest(Rest::Failed);
                 None
             }
             (_, _) => None,
@@ -353,11 +352,6 @@ impl Machine {
         self.config.clear();
         self.phase = Phase::AtRest(rest);
         self.touch();
-    }
-
-    /// Where a failed attempt leaves the node.
-    const fn failed_rest(&self) -> Rest {
-        if self.expelled { Rest::Expelled } else { Rest::Failed }
     }
 
     fn touch(&mut self) {

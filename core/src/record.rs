@@ -180,6 +180,12 @@ impl Standing {
     pub const ALL: [Self; 6] =
         [Self::Idle, Self::Attempt, Self::Failed, Self::Member, Self::Expelled, Self::ExpelledAttempt];
 
+    /// Whether an attempt was under way.
+    #[must_use]
+    pub const fn is_attempt(self) -> bool {
+        matches!(self, Self::Attempt | Self::ExpelledAttempt)
+    }
+
     /// The record's word.
     #[must_use]
     pub const fn name(self) -> &'static str {

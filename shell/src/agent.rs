@@ -299,10 +299,9 @@ impl Agent {
 
     fn attempt_ended(&mut self) {
         let founded = self.founded.take();
-        if let Some(membership) = self.machine.membership() {
-            self.cluster = founded.or_else(|| self.cluster.take());
-            let name = self.cluster.as_ref().map(|cluster| cluster.name.as_str()).unwrap_or_default();
-            log::info("bootstrap completed", &[("cluster", &name), ("uid", &membership.uid)]);
+        if let (Some(membership), Some(cluster)) = (self.machine.membership(), founded) {
+            log::info("bootstrap completed", &[("cluster", &cluster.name), ("uid", &membership.uid)]);
+            self.cluster = Some(cluster);
         } else if let Some(failure) = self.machine.failure() {
             let first: String = self.machine.problems().first().chars().collect();
             let message = if failure.message.is_empty() { &first } else { failure.message.as_str() };

@@ -19,10 +19,6 @@ use crate::perform::record_path;
 use crate::secret;
 use crate::store::{self, Found, Pair};
 
-const PERSISTENT: &str = "persistent";
-const EPHEMERAL: &str = "ephemeral";
-const BIGSTORE: &str = "bigstore";
-
 /// Where the agent keeps what.
 #[derive(Clone, Debug)]
 pub struct Places {
@@ -51,11 +47,12 @@ pub struct Boot {
 }
 
 impl Places {
-    /// Makes those of the agent's own paths that lie below the state directory.
-    fn make(&self) -> io::Result<()> {
-        let places = [(&self.persistent, PERSISTENT), (&self.ephemeral, EPHEMERAL), (&self.bigstore, BIGSTORE)];
-        let missing = places.iter().filter(|(configured, _)| configured.is_none());
-        missing.map(|(_, name)| self.state.join(name)).try_for_each(|path| store::make(&path))
+    /// Makes those of the agent's own `paths` that lie below the state directory.
+    fn make(&self, paths: &Paths) -> io::Result<()> {
+        let Paths { persistent, ephemeral, bigstore, ccs: _ } = paths;
+        let places = [(&self.persistent, persistent), (&self.ephemeral, ephemeral), (&self.bigstore, bigstore)];
+        let own = places.into_iter().filter(|(configured, _)| configured.is_none());
+        own.map(|(_, path)| Path::new(path.as_str())).try_for_each(store::make)
     }
 
     /// The agent's own paths.
@@ -70,9 +67,9 @@ impl Places {
             text.ok_or_else(|| io::Error::other(format!("{}: the path is too long or no text", path.display())))
         };
         Ok(Paths {
-            persistent: place(&self.persistent, PERSISTENT)?,
-            ephemeral: place(&self.ephemeral, EPHEMERAL)?,
-            bigstore: place(&self.bigstore, BIGSTORE)?,
+            persistent: place(&self.persistent, "persistent")?,
+            ephemeral: place(&self.ephemeral, "ephemeral")?,
+            bigstore: place(&self.bigstore, "bigstore")?,
             ccs: heapless::String::new(),
         })
     }
@@ -84,8 +81,8 @@ impl Places {
 /// # Errors
 /// Where a first start cannot make the node's record.
 pub fn boot(places: &Places, machine: &mut Machine) -> io::Result<Boot> {
-    places.make()?;
     let defaults = places.paths()?;
+    places.make(&defaults)?;
     let node_record = Pair::node(&places.state);
     node_record.remove_new();
     let found = match node_record.load::<NodeRecord>() {
@@ -143,7 +140,7 @@ fn save(machine: &mut Machine, node_record: &Pair) -> io::Result<()> {
 
 /// Makes the end of an attempt that was cut short durable, and brings up a copy that a crash left behind.
 fn mend_own(record: &NodeRecord, bytes: &[u8], in_step: bool, node_record: &Pair, machine: &mut Machine) {
-    if matches!(record.standing, Standing::Attempt | Standing::ExpelledAttempt) {
+    if record.standing.is_attempt() {
         warn_unless_mended(save(machine, node_record));
     } else if !in_step {
         warn_unless_mended(node_record.save(bytes));

@@ -276,7 +276,6 @@ impl Connection {
 
     fn answered(&mut self, now: u64) {
         self.body = Body::None;
-        self.head_only = false;
         if self.keep_alive {
             self.phase = Phase::Head;
             self.rest(now);

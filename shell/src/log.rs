@@ -15,22 +15,14 @@ pub fn event(level: &str, message: &str, fields: &[(&str, &dyn Display)]) {
     for (name, value) in fields {
         let _ = write!(line, " {name}={:?}", value.to_string());
     }
+    line.truncate(line.floor_char_boundary(LINE_BYTES_MAX - 1));
     line.push('\n');
-    cut(&mut line);
     let mut output = std::io::stderr().lock();
     // Whoever reads the log and stops must not stop the node: a pipe that is ready takes as much as a line has.
     let is_ready = poll(&mut [PollFd::new(output.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO);
     if is_ready == Ok(1) {
         // There is nobody to tell that nobody listens.
         let _ = output.write_all(line.as_bytes());
-    }
-}
-
-/// Shortens a line that is longer than any.
-fn cut(line: &mut String) {
-    if line.len() > LINE_BYTES_MAX {
-        line.truncate(line.floor_char_boundary(LINE_BYTES_MAX.saturating_sub(1)));
-        line.push('\n');
     }
 }
 

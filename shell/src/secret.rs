@@ -23,6 +23,12 @@ pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     Ok(bytes)
 }
 
+/// Overwrites bytes that live on, in blocks: the compiler must not leave that out.
+pub fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    std::hint::black_box(&*bytes);
+}
+
 /// One hash at a time in the whole process: each takes megabytes.
 static HASHING: Mutex<()> = Mutex::new(());
 

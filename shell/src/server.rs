@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -13,12 +14,13 @@ use nix::sys::socket::{MsgFlags, recv};
 use crate::agent::{Agent, News};
 use crate::connection::{Connection, Shared};
 use crate::http::HEAD_BYTES_MAX;
+use crate::secret::wipe;
 
 mod patience;
 mod slot;
 mod sockets;
 
-use slot::{Slot, wipe};
+use slot::Slot;
 use sockets::{connections_max, watch_addresses};
 pub use sockets::{listen_on, take_signals};
 
@@ -243,7 +245,9 @@ impl Server {
             && let Some(mut slot) = place.take()
         {
             slot.connection.release(&mut self.shared);
-            wipe(&mut self.inputs, index, 0, slot.pending);
+            if let Some(kept) = part(&mut self.inputs, index, 0..slot.pending) {
+                wipe(kept);
+            }
             self.free.push(index);
         }
     }
@@ -265,11 +269,8 @@ impl Server {
             }
             return;
         }
-        let offset = index.saturating_mul(HEAD_BYTES_MAX);
         let kept = slot.pending;
-        if let (Some(kept), Some(place)) =
-            (self.inputs.get_mut(offset..offset.saturating_add(kept)), self.input.get_mut(..kept))
-        {
+        if let (Some(kept), Some(place)) = (part(&mut self.inputs, index, 0..kept), self.input.get_mut(..kept)) {
             place.copy_from_slice(kept);
         }
         match slot.stream.read(self.input.get_mut(kept..).unwrap_or_default()) {
@@ -286,9 +287,7 @@ impl Server {
         let mut length = length;
         if length == 0 && slot.pending > 0 {
             length = slot.pending;
-            let offset = index.saturating_mul(HEAD_BYTES_MAX);
-            if let (Some(kept), Some(place)) =
-                (self.inputs.get(offset..offset.saturating_add(length)), self.input.get_mut(..length))
+            if let (Some(kept), Some(place)) = (part(&mut self.inputs, index, 0..length), self.input.get_mut(..length))
             {
                 place.copy_from_slice(kept);
             }
@@ -330,21 +329,20 @@ impl Server {
         let is_left = !rest.is_empty();
         let keeps = if slot.connection.is_closing() { &[] } else { rest };
         let kept_before = std::mem::replace(&mut slot.pending, keeps.len());
-        let offset = index.saturating_mul(HEAD_BYTES_MAX);
-        if let Some(place) = self.inputs.get_mut(offset..offset.saturating_add(keeps.len())) {
+        if let Some(place) = part(&mut self.inputs, index, 0..keeps.len()) {
             place.copy_from_slice(keeps);
         }
-        if kept_before > keeps.len() {
-            wipe(&mut self.inputs, index, keeps.len(), kept_before);
+        if kept_before > keeps.len()
+            && let Some(gone) = part(&mut self.inputs, index, keeps.len()..kept_before)
+        {
+            wipe(gone);
         }
         // What a connection that closes was still sent may be the body that it was refused for.
         let closing_unread = is_left && slot.connection.is_closing();
         if (std::mem::take(&mut shared.secret_seen) || closing_unread)
             && let Some(used) = self.input.get_mut(..length)
         {
-            // Overwritten in blocks: the buffer lives on, so the compiler has no reason to leave this out.
-            used.fill(0);
-            std::hint::black_box(&*used);
+            wipe(used);
         }
         self.settle_slot(index, open, is_left);
     }
@@ -385,4 +383,10 @@ impl Server {
             self.next_scan = self.next_scan.min(self.shared.agent.uptime_ms().saturating_add(SCAN_MS));
         }
     }
+}
+
+/// Bytes of the part of `inputs` that a slot has.
+fn part(inputs: &mut [u8], index: usize, bytes: Range<usize>) -> Option<&mut [u8]> {
+    let offset = index.saturating_mul(HEAD_BYTES_MAX);
+    inputs.get_mut(offset.saturating_add(bytes.start)..offset.saturating_add(bytes.end))
 }

@@ -1,5 +1,10 @@
 //! Records, as somebody else would make them: to try what an agent makes of them.
 
+/// The copies of a node's own record, in its state directory.
+pub const OWN: [&str; 2] = ["node.a", "node.b"];
+/// The copies of the cluster's record, likewise, where no other path is configured.
+pub const CLUSTER: [&str; 2] = ["persistent/ccs/cluster.a", "persistent/ccs/cluster.b"];
+
 /// The record with another first line or another body, and whole again.
 pub fn resealed(record: &[u8], edit: impl FnOnce(&str) -> String) -> Vec<u8> {
     let text = std::str::from_utf8(record).unwrap();

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use bootstrapd_tests::record::{CLUSTER, OWN};
 use bootstrapd_tests::{Answer, Node, Request, body, eventually};
 use serde_json::Value;
 
@@ -32,10 +33,9 @@ fn content(node: &Node, name: &str) -> Option<Vec<u8>> {
 /// Both copies of everything are there and say the same; of a cluster only where the node is in one.
 fn assert_whole(node: &Node, in_cluster: bool, what: &str) {
     node.assert_tidy();
-    let [node_a, node_b] = ["node.a", "node.b"].map(|name| content(node, name));
+    let [node_a, node_b] = OWN.map(|name| content(node, name));
     assert!(node_a.is_some() && node_a == node_b, "{what}: the node's own copies differ");
-    let [cluster_a, cluster_b] =
-        ["persistent/ccs/cluster.a", "persistent/ccs/cluster.b"].map(|name| content(node, name));
+    let [cluster_a, cluster_b] = CLUSTER.map(|name| content(node, name));
     assert_eq!(cluster_a.is_some(), in_cluster, "{what}");
     assert!(cluster_a == cluster_b, "{what}: the cluster's copies differ");
 }
@@ -110,7 +110,7 @@ fn a_fault_while_a_start_repairs_its_records_loses_nothing() {
     let damage = |node: &mut Node| {
         node.kill9();
         fs::write(node.state_file("node.b"), "bootstrapd node").unwrap();
-        fs::remove_file(node.state_file("persistent/ccs/cluster.a")).unwrap();
+        fs::remove_file(node.state_file(CLUSTER[0])).unwrap();
     };
     let mut reference = Node::created();
     damage(&mut reference);

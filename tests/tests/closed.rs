@@ -12,12 +12,9 @@
 
 use std::fs;
 
-use bootstrapd_tests::record::resealed;
+use bootstrapd_tests::record::{CLUSTER, OWN, resealed};
 use bootstrapd_tests::{Directory, Node, Request, body, run};
 use serde_json::Value;
-
-const OWN: [&str; 2] = ["node.a", "node.b"];
-const CLUSTER: [&str; 2] = ["persistent/ccs/cluster.a", "persistent/ccs/cluster.b"];
 
 fn read(node: &Node, pair: [&str; 2]) -> [Vec<u8>; 2] {
     pair.map(|name| fs::read(node.state_file(name)).unwrap())

@@ -19,12 +19,9 @@ use std::time::{Duration, Instant};
 
 use bootstrapd_tests::body;
 use bootstrapd_tests::details::{is_completed_or_cut_short, message, pointers};
-use bootstrapd_tests::record::resealed;
+use bootstrapd_tests::record::{CLUSTER, OWN, resealed};
 use bootstrapd_tests::{Answer, Node, Random, Request, run};
 use serde_json::{Value, json};
-
-const OWN: [&str; 2] = ["node.a", "node.b"];
-const CLUSTER: [&str; 2] = ["persistent/ccs/cluster.a", "persistent/ccs/cluster.b"];
 
 /// Tries of [`a_kill_at_any_moment_leaves_the_old_state_or_the_new_one`], and how many threads share them.
 const KILLS: u32 = 240;

@@ -428,7 +428,7 @@ fn a_client_that_hangs_up_behind_its_post_changes_nothing() {
 fn a_process_without_a_free_descriptor_does_not_spin() {
     let mut node = Node::prepare(&[]);
     node.run();
-    let open = fs::read_dir(format!("/proc/{}/fd", node.pid())).unwrap().count();
+    let open = descriptors(&node);
     node.kill9();
     node.limit_descriptors(open.try_into().unwrap());
     node.run();

@@ -25,13 +25,12 @@ impl Machine {
         self.home.clone_from(&record.paths);
         self.phase = Phase::AtRest(match record.standing {
             Standing::Idle => Rest::Idle,
-            Standing::Failed => Rest::Failed,
             Standing::Member => Rest::Completed,
-            Standing::Expelled => Rest::Expelled,
+            Standing::Failed | Standing::Expelled => Rest::Failed,
             Standing::Attempt | Standing::ExpelledAttempt => {
                 self.end_time = Some(self.not_before_start(now));
                 self.set_failure(Failure::internal("the agent was restarted during this attempt; start it again"));
-                self.failed_rest()
+                Rest::Failed
             }
         });
     }
@@ -46,18 +45,23 @@ impl Machine {
         let standing = match self.phase {
             Phase::AtRest(Rest::Idle) => Standing::Idle,
             Phase::AtRest(Rest::Completed) | Phase::Completing(_) => Standing::Member,
-            Phase::AtRest(Rest::Failed | Rest::Expelled) | Phase::Failing { .. } if self.expelled => Standing::Expelled,
-            Phase::AtRest(Rest::Failed | Rest::Expelled) | Phase::Failing { .. } => Standing::Failed,
-            _ if self.expelled => Standing::ExpelledAttempt,
+            Phase::AtRest(Rest::Failed) | Phase::Failing { .. } if self.expelled => Standing::Expelled,
+            Phase::AtRest(Rest::Failed) | Phase::Failing { .. } => Standing::Failed,
             Phase::Accepting { .. }
             | Phase::CheckingPaths
             | Phase::VerifyingLicense
             | Phase::Founding
             | Phase::Adopting(_)
-            | Phase::Discarding => Standing::Attempt,
+            | Phase::Discarding => {
+                if self.expelled {
+                    Standing::ExpelledAttempt
+                } else {
+                    Standing::Attempt
+                }
+            }
         };
         let start_time = if let Phase::Accepting { at, .. } = self.phase { Some(at) } else { self.start_time };
-        let ended = !matches!(standing, Standing::Attempt | Standing::ExpelledAttempt);
+        let ended = !standing.is_attempt();
         let (problems, first_problem) = if ended { self.problems.kept() } else { ("", (0, 0)) };
         // What a node that was sent away knows its administrator by must be found again, wherever it tries to go.
         let at_home = self.expelled && standing != Standing::Member;

@@ -161,7 +161,7 @@ fn refused() -> Box<Machine> {
 
 fn expelled() -> Box<Machine> {
     let mut machine = driven(new(), &[true; 6]).0;
-    machine.phase = Phase::AtRest(Rest::Expelled);
+    machine.phase = Phase::AtRest(Rest::Failed);
     machine.expelled = true;
     machine
 }
@@ -250,6 +250,7 @@ fn an_attempt_starts_only_where_none_runs_and_no_cluster_is() {
         let (mut machine, effect) = reached(way);
         let before = snapshot(&mut machine);
         let phase = machine.phase;
+        let expelled = machine.is_expelled();
         let free = match (effect, before.0) {
             (Some(_), _) => Err(Refusal::InProgress),
             (None, State::Completed) => Err(Refusal::Member),
@@ -262,7 +263,6 @@ fn an_attempt_starts_only_where_none_runs_and_no_cluster_is() {
             Err(Refusal::Config) => {
                 assert_eq!((machine.state(), code(&machine)), (State::Error, Some("config_error")));
                 assert_ne!(machine.version(), before.1);
-                let expelled = phase == Phase::AtRest(Rest::Expelled);
                 assert_eq!(machine.is_expelled(), expelled, "a bad body opens no door");
             }
             // Until the attempt is durable nobody hears of it.

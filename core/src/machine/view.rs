@@ -16,7 +16,7 @@ impl Machine {
         match self.phase {
             Phase::AtRest(rest) | Phase::Accepting { before: rest, .. } => match rest {
                 Rest::Idle => State::Idle,
-                Rest::Failed | Rest::Expelled => State::Error,
+                Rest::Failed => State::Error,
                 Rest::Completed => State::Completed,
             },
             Phase::CheckingPaths | Phase::VerifyingLicense | Phase::Failing { working: false, .. } => State::Initiated,

@@ -4,6 +4,7 @@ use bootstrapd_core::limits::BODY_BYTES_MAX;
 
 use crate::agent::Agent;
 use crate::http::{Body, Chunks, Refused};
+use crate::secret::wipe;
 
 /// Bodies that come in pieces at the same time; one that comes in one piece needs no buffer.
 const BODIES: usize = 8;
@@ -47,8 +48,7 @@ impl Shared {
     }
 
     pub(super) fn give_back(&mut self, mut buffer: Vec<u8>) {
-        buffer.fill(0);
-        std::hint::black_box(&buffer);
+        wipe(&mut buffer);
         buffer.clear();
         self.bodies.push(buffer);
     }

@@ -6,7 +6,6 @@ use std::net::TcpStream;
 use nix::sys::epoll::EpollFlags;
 
 use crate::connection::{Connection, Shared};
-use crate::http::HEAD_BYTES_MAX;
 
 /// A connection with its socket.
 pub(super) struct Slot {
@@ -62,14 +61,5 @@ impl Slot {
             (false, true) | (true, false) => {}
         }
         good
-    }
-}
-
-/// Overwrites what a slot kept of its input, from one place to another: it may have been a secret.
-pub(super) fn wipe(inputs: &mut [u8], index: usize, from: usize, to: usize) {
-    let offset = index.saturating_mul(HEAD_BYTES_MAX);
-    if let Some(used) = inputs.get_mut(offset.saturating_add(from)..offset.saturating_add(to)) {
-        used.fill(0);
-        std::hint::black_box(&*used);
     }
 }
