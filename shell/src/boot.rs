@@ -88,11 +88,16 @@ pub fn boot(places: &Places, machine: &mut Machine) -> io::Result<Boot> {
     let found = match node_record.load::<NodeRecord>() {
         Found::Record { value, bytes, in_step } => {
             machine.restore(&value, &defaults, node::now());
-            mend_own(&value, &bytes, in_step, &node_record, machine);
-            match value.membership {
+            let found = match value.membership {
                 Some(membership) if machine.is_member() || machine.is_expelled() => belonging(machine, membership),
                 _ => without_cluster(&value, &defaults, machine).map_or(Ok(None), Err),
+            };
+            // Last, and only when all is well: as long as the record says "in an attempt", the next start clears what
+            // this one could not.
+            if found.is_ok() {
+                mend_own(&value, &bytes, in_step, &node_record, machine);
             }
+            found
         }
         Found::Unreadable { file, why } => Err(remedy(&file, &why)),
         Found::Nothing => first(&node_record, &defaults, machine)?.map_or(Ok(None), Err),
@@ -186,7 +191,9 @@ fn without_cluster(own: &NodeRecord, defaults: &Paths, machine: &Machine) -> Opt
             Found::Record { value, .. } if value.membership(machine.node_id()).is_none() => {}
             Found::Record { .. } if was_cut_short && *pair == configured => {
                 log::warn("the record of an attempt that was cut short is removed", &[("file", &file.display())]);
-                warn_unless_mended(pair.discard());
+                if let Err(error) = pair.discard() {
+                    return Some(remedy(&file, &format!("of an attempt that was cut short cannot be removed: {error}")));
+                }
             }
             Found::Record { .. } => {
                 return Some(remedy(

@@ -135,6 +135,56 @@ fn a_fault_while_a_start_repairs_its_records_loses_nothing() {
     }
 }
 
+// A start that has an attempt to clear away.
+
+/// Kills the node in an attempt, where the cluster's record is kept and the node's own does not say so yet.
+fn cut_short() -> Node {
+    let mut node = Node::start();
+    let output = node.directory().join("trace");
+    // Both copies of the record that says "in an attempt", then both of the cluster's.
+    let place = Place { call: "rename", number: 5 };
+    let paths = [OWN, CLUSTER].concat().iter().map(|name| node.state_file(&format!("{name}.new"))).collect::<Vec<_>>();
+    let strace = Attached::new(&node, &output, Some((place, Fault::Kill, &paths)));
+    let mut connection = node.connect();
+    connection.send(Request::create(&body::create()).bytes("a"));
+    strace.wait();
+    node.kill9();
+    assert!([CLUSTER, OWN].as_flattened().iter().all(|name| content(&node, name).is_some()), "{place:?}");
+    node
+}
+
+#[test]
+fn a_fault_while_a_start_clears_an_attempt_away_leaves_that_to_the_next() {
+    let mut reference = cut_short();
+    let names = [OWN, CLUSTER].concat();
+    let remains: Vec<_> = names.iter().map(|name| content(&reference, name).unwrap()).collect();
+    let output = reference.directory().join("trace");
+    trace_starts(&mut reference, &output, None);
+    reference.run();
+    reference.kill9();
+    let seen = seen(&output, &reference);
+    assert_is_a_save(&seen);
+
+    let mut node = Node::start();
+    for (place, fault) in faults(&seen.counts) {
+        node.kill9();
+        fs::create_dir_all(node.state_file("persistent/ccs")).unwrap();
+        for (name, bytes) in names.iter().zip(&remains) {
+            fs::write(node.state_file(name), bytes).unwrap();
+        }
+        let what = format!("{place:?} {fault:?}");
+        let paths = moved(&seen.paths, &reference, &node);
+        start_with_fault(&mut node, &paths, place, fault, |node| {
+            let answer = node.get("/v1/bootstrap");
+            let state = answer.json()["bootstrap_status"]["state"].take();
+            assert!(state == "error" || is_broken(&answer), "{what}: {answer:?}");
+        });
+        node.run();
+        assert_eq!(node.bootstrap_status()["state"], "error", "{what}: {}", node.log());
+        assert_usable(&node, &what);
+    }
+}
+
 // One attempt.
 
 #[test]
