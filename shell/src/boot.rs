@@ -192,7 +192,7 @@ fn without_cluster(own: &NodeRecord, defaults: &Paths, machine: &Machine) -> Opt
             Found::Record { .. } if was_cut_short && *pair == configured => {
                 log::warn("the record of an attempt that was cut short is removed", &[("file", &file.display())]);
                 if let Err(error) = pair.discard() {
-                    return Some(remedy(&file, &format!("of an attempt that was cut short cannot be removed: {error}")));
+                    return Some(remedy(&file, &format!("is an attempt's remains and cannot be removed: {error}")));
                 }
             }
             Found::Record { .. } => {
