@@ -355,12 +355,8 @@ fn is_host(host: &str) -> bool {
             None => (host, Some("0")),
         },
     };
-    let name_byte = |byte: u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'_' | b'~')
-            || (is_sub_delim(byte) && byte != b',')
-    };
-    let is_port =
-        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && (port.is_empty() || port.parse::<u16>().is_ok());
+    let name_byte = |byte| is_target_byte(byte) && !matches!(byte, b'%' | b':' | b'@' | b'/' | b'?' | b',');
+    // A sign is all that `parse` takes besides digits.
+    let is_port = |port: &str| port.is_empty() || (!port.starts_with('+') && port.parse::<u16>().is_ok());
     !name.is_empty() && name.bytes().all(name_byte) && port.is_some_and(is_port)
 }
