@@ -195,7 +195,7 @@ impl<'a> Walk<'a, '_> {
                 match choices.iter().position(|choice| text.is(choice)) {
                     Some(choice) => {
                         keep(self.config, choice);
-                        self.compare_action(spot, choices.get(choice).copied());
+                        self.compare_action(spot, text);
                     }
                     None => self.problems.add(spot.place(), OneOf(choices)),
                 }
@@ -216,11 +216,10 @@ impl<'a> Walk<'a, '_> {
         Ok(())
     }
 
-    fn compare_action(&mut self, spot: Spot, given: Option<&str>) {
+    fn compare_action(&mut self, spot: Spot, given: Text<'a>) {
         let is_action = spot.frame.object == Object::Root;
         let asked = self.action.name();
-        // Byte by byte: cheaper than a call for names so short.
-        if is_action && !given.is_some_and(|given| given.bytes().eq(asked.bytes())) {
+        if is_action && !given.is(asked) {
             self.problems.add(spot.place(), format_args!("must be the path's own action, {asked}"));
         }
     }
