@@ -59,12 +59,7 @@ fn assert_usable(node: &Node, what: &str) {
 #[test]
 fn a_fault_anywhere_in_the_first_start_costs_that_start_at_most() {
     let mut reference = Node::prepare(&[]);
-    let output = reference.directory().join("trace");
-    trace_starts(&mut reference, &output, None);
-    reference.run();
-    reference.kill9();
-    let seen = seen(&output, &reference);
-    assert_is_a_save(&seen);
+    let seen = traced_start(&mut reference);
 
     for (place, fault) in faults(&seen.counts) {
         let mut node = Node::prepare(&[]);
@@ -77,6 +72,43 @@ fn a_fault_anywhere_in_the_first_start_costs_that_start_at_most() {
         node.run();
         assert_eq!(node.bootstrap_status(), serde_json::json!({"state": "idle"}), "{what}");
         assert_usable(&node, &what);
+    }
+}
+
+/// What a start does, which must be to save something. The node is stopped again.
+fn traced_start(node: &mut Node) -> Seen {
+    let output = node.directory().join("trace");
+    trace_starts(node, &output, None);
+    node.run();
+    node.kill9();
+    let seen = seen(&output, node);
+    assert_is_a_save(&seen);
+    seen
+}
+
+/// Tries every fault in a start that finds what `damage` left of a stopped node. Where that start gets ready, its status
+/// is good or the node says that it is broken; the next start finds everything, which `check` looks at.
+fn faults_in_a_start(
+    mut reference: Node,
+    mut node: Node,
+    damage: impl Fn(&Node),
+    is_good: impl Fn(&Answer) -> bool,
+    check: impl Fn(&Node, &str),
+) {
+    reference.kill9();
+    damage(&reference);
+    let seen = traced_start(&mut reference);
+    for (place, fault) in faults(&seen.counts) {
+        node.kill9();
+        damage(&node);
+        let what = format!("{place:?} {fault:?}");
+        let paths = moved(&seen.paths, &reference, &node);
+        start_with_fault(&mut node, &paths, place, fault, |node| {
+            let answer = node.get("/v1/bootstrap");
+            assert!(is_good(&answer) || is_broken(&answer), "{what}: {answer:?}");
+        });
+        node.run();
+        check(&node, &what);
     }
 }
 
@@ -107,32 +139,12 @@ fn is_broken(answer: &Answer) -> bool {
 
 #[test]
 fn a_fault_while_a_start_repairs_its_records_loses_nothing() {
-    let damage = |node: &mut Node| {
-        node.kill9();
+    let damage = |node: &Node| {
         fs::write(node.state_file("node.b"), "bootstrapd node").unwrap();
         fs::remove_file(node.state_file(CLUSTER[0])).unwrap();
     };
-    let mut reference = Node::created();
-    damage(&mut reference);
-    let output = reference.directory().join("trace");
-    trace_starts(&mut reference, &output, None);
-    reference.run();
-    reference.kill9();
-    let seen = seen(&output, &reference);
-    assert_is_a_save(&seen);
-
-    let mut node = Node::created();
-    for (place, fault) in faults(&seen.counts) {
-        damage(&mut node);
-        let what = format!("{place:?} {fault:?}");
-        let paths = moved(&seen.paths, &reference, &node);
-        start_with_fault(&mut node, &paths, place, fault, |node| {
-            let answer = node.get("/v1/bootstrap");
-            assert!(answer.status == 401 || is_broken(&answer), "{what}: {answer:?}");
-        });
-        node.run();
-        assert_completed(&node, &what);
-    }
+    let is_closed = |answer: &Answer| answer.status == 401;
+    faults_in_a_start(Node::created(), Node::created(), damage, is_closed, assert_completed);
 }
 
 // A start that has an attempt to clear away.
@@ -155,34 +167,20 @@ fn cut_short() -> Node {
 
 #[test]
 fn a_fault_while_a_start_clears_an_attempt_away_leaves_that_to_the_next() {
-    let mut reference = cut_short();
+    let reference = cut_short();
     let names = [OWN, CLUSTER].concat();
     let remains: Vec<_> = names.iter().map(|name| content(&reference, name).unwrap()).collect();
-    let output = reference.directory().join("trace");
-    trace_starts(&mut reference, &output, None);
-    reference.run();
-    reference.kill9();
-    let seen = seen(&output, &reference);
-    assert_is_a_save(&seen);
-
-    let mut node = Node::start();
-    for (place, fault) in faults(&seen.counts) {
-        node.kill9();
+    let damage = |node: &Node| {
         fs::create_dir_all(node.state_file("persistent/ccs")).unwrap();
         for (name, bytes) in names.iter().zip(&remains) {
             fs::write(node.state_file(name), bytes).unwrap();
         }
-        let what = format!("{place:?} {fault:?}");
-        let paths = moved(&seen.paths, &reference, &node);
-        start_with_fault(&mut node, &paths, place, fault, |node| {
-            let answer = node.get("/v1/bootstrap");
-            let state = answer.json()["bootstrap_status"]["state"].take();
-            assert!(state == "error" || is_broken(&answer), "{what}: {answer:?}");
-        });
-        node.run();
+    };
+    let has_failed = |answer: &Answer| answer.json()["bootstrap_status"]["state"] == "error";
+    faults_in_a_start(reference, Node::start(), damage, has_failed, |node, what| {
         assert_eq!(node.bootstrap_status()["state"], "error", "{what}: {}", node.log());
-        assert_usable(&node, &what);
-    }
+        assert_usable(node, what);
+    });
 }
 
 // One attempt.
