@@ -26,12 +26,27 @@ pub enum Resource {
     Ready,
     /// `/`
     Root,
+    /// Below `/internal/v1/`: what agents say to each other.
+    Peer(Peer),
     /// `*`: the agent as a whole (RFC 9110, 9.3.7).
     Server,
     /// Anything else below `/v1/`.
     UnknownV1,
     /// Anything else.
     Unknown,
+}
+
+/// What agents say to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// `login/start`: the first message of a proof of the password.
+    Start,
+    /// `login/finish`: the last one, with a joiner's request.
+    Finish,
+    /// `challenge`: what ties a message to this moment.
+    Challenge,
+    /// `ask`: a member's message.
+    Ask,
 }
 
 /// A request method, as far as it matters here.
@@ -80,6 +95,10 @@ impl Resource {
             "/v1/cluster" => return Self::Cluster,
             "/v1/nodes" => return Self::Nodes,
             "/v1/license" => return Self::License,
+            "/internal/v1/login/start" => return Self::Peer(Peer::Start),
+            "/internal/v1/login/finish" => return Self::Peer(Peer::Finish),
+            "/internal/v1/challenge" => return Self::Peer(Peer::Challenge),
+            "/internal/v1/ask" => return Self::Peer(Peer::Ask),
             _ => {}
         }
         if let Some(rest) = path.strip_prefix("/v1/bootstrap/").or_else(|| path.strip_prefix("/bootstrap/"))
@@ -97,7 +116,10 @@ impl Resource {
     #[must_use]
     pub const fn allow(self) -> &'static str {
         match self {
-            Self::Bootstrap(_) | Self::Validate(_) => "POST, OPTIONS",
+            Self::Bootstrap(_) | Self::Validate(_) | Self::Peer(Peer::Start | Peer::Finish | Peer::Ask) => {
+                "POST, OPTIONS"
+            }
+            Self::Peer(Peer::Challenge) => "GET, HEAD, OPTIONS",
             Self::Server => "GET, HEAD, POST, OPTIONS",
             Self::UnknownV1 | Self::Unknown => "",
             Self::Status
@@ -117,7 +139,10 @@ impl Resource {
         match self {
             Self::UnknownV1 | Self::Unknown => false,
             Self::Server => matches!(method, Method::Options),
-            Self::Bootstrap(_) | Self::Validate(_) => matches!(method, Method::Post | Method::Options),
+            Self::Bootstrap(_) | Self::Validate(_) | Self::Peer(Peer::Start | Peer::Finish | Peer::Ask) => {
+                matches!(method, Method::Post | Method::Options)
+            }
+            Self::Peer(Peer::Challenge) => matches!(method, Method::Get | Method::Head | Method::Options),
             Self::Status
             | Self::Cluster
             | Self::Nodes
@@ -134,6 +159,7 @@ impl Resource {
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Health | Self::Ready => "text/plain",
+            Self::Peer(_) => "application/octet-stream",
             Self::Status
             | Self::Bootstrap(_)
             | Self::Validate(_)
@@ -188,12 +214,17 @@ pub enum Access {
     NoCluster,
     /// It does not matter: the node's records cannot be read.
     Broken,
+    /// It does not matter: only the members of a cluster have it.
+    Missing,
 }
 
 /// Who may call `resource` with `method` now.
 #[must_use]
 pub const fn access(resource: Resource, method: Method, standing: Standing) -> Access {
     match (standing, resource) {
+        // Members and joiners know each other by other means than Basic credentials.
+        (Standing::Closed { expelled: false }, Resource::Peer(_)) => Access::Open,
+        (_, Resource::Peer(_)) => Access::Missing,
         (_, Resource::Health | Resource::Server | Resource::Unknown)
         | (Standing::Open | Standing::Closed { .. }, Resource::Ready) => Access::Open,
         (Standing::Broken, _) => Access::Broken,

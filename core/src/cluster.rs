@@ -1,19 +1,27 @@
 //! The cluster's record: what its nodes share, and how it begins.
 
-use core::iter;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::fmt;
 
 use heapless::{String, Vec};
 
-use crate::config::{BigstoreDriver, Config, DnsSuffix, Limits, Policy, Ports};
+use crate::config::{Config, DnsSuffix, Policy, Ports};
 use crate::license::Terms;
 use crate::limits::*;
-use crate::node::{self, NodeInfo, SOFTWARE_VERSION};
+use crate::node::Settings;
 use crate::record::{Id, Membership};
 use crate::time::Timestamp;
 use crate::write::Writer;
 
+mod admission;
 mod codec;
+mod epoch;
+mod liveness;
+mod member;
+
+pub use admission::{Admitted, JoinRequest, Rules};
+pub use epoch::{Recovery, Stamp, Verdict};
+pub use liveness::Liveness;
+pub use member::{Key, Member, MemberStatus, own_address};
 
 /// A cluster: its settings, its administrator's password hash and its members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,8 +60,46 @@ pub struct Cluster {
     pub username: String<USERNAME_BYTES_MAX>,
     /// The administrator's password, hashed.
     pub password: PasswordHash,
+    /// What joiners prove the password to.
+    pub registration: Registration,
+    /// What every node must have alike.
+    pub settings: Settings,
     /// The nodes, in the order of their admission.
     pub members: Vec<Member, MEMBERS_MAX>,
+    /// Nodes that are no more, the latest last: so that one which comes back can be told so.
+    pub retired: Vec<Retired, RETIRED_MAX>,
+}
+
+/// A node that was replaced, or that never confirmed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retired {
+    /// The number that it had.
+    pub uid: u32,
+    /// The node.
+    pub node_id: Id,
+    /// Its key, which is good for nothing else any more.
+    pub key: Key,
+}
+
+/// OPAQUE (RFC 9807), the cluster's side: what is kept of the password to let a joiner prove it without sending it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// The cluster's own keys.
+    pub setup: [u8; OPAQUE_SETUP_BYTES],
+    /// Of the administrator.
+    pub file: [u8; OPAQUE_FILE_BYTES],
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self { setup: [0; OPAQUE_SETUP_BYTES], file: [0; OPAQUE_FILE_BYTES] }
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Registration")
+    }
 }
 
 /// An Argon2id hash of a password.
@@ -91,39 +137,6 @@ impl HashCost {
     }
 }
 
-/// A node of a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Its number.
-    pub uid: u32,
-    /// The node that has the number.
-    pub node_id: Id,
-    /// Where the other nodes reach it.
-    pub addr: IpAddr,
-    /// Where clients reach it.
-    pub external_addr: Vec<IpAddr, EXTERNAL_ADDRESSES_MAX>,
-    /// Its name; may be empty.
-    pub name: String<HOST_BYTES_MAX>,
-    /// Its rack; may be empty.
-    pub rack_id: String<RACK_BYTES_MAX>,
-    /// Its second rack; may be empty.
-    pub second_rack_id: String<RACK_BYTES_MAX>,
-    /// Whether it takes shards.
-    pub accept_servers: bool,
-    /// Its limits.
-    pub limits: Limits,
-    /// Its flash storage's driver.
-    pub bigstore_driver: Option<BigstoreDriver>,
-    /// Whether it offers flash storage.
-    pub bigstore_enabled: bool,
-    /// Its memory in bytes, when it was admitted.
-    pub total_memory: Option<u64>,
-    /// Its processors, when it was admitted.
-    pub cores: Option<u32>,
-    /// Its version, when it was admitted.
-    pub software_version: String<VERSION_BYTES_MAX>,
-}
-
 /// Randomness and secrets for a new cluster, which only the shell can make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seed {
@@ -131,15 +144,26 @@ pub struct Seed {
     pub cluster_id: Id,
     /// The new epoch's tag.
     pub epoch_tag: Id,
+    /// The founder's key.
+    pub key: Key,
     /// The administrator's password, hashed.
     pub password: PasswordHash,
+    /// The same password, for joiners.
+    pub registration: Registration,
 }
 
 impl Cluster {
-    /// A new cluster with this node as its founder, number 1.
+    /// A new cluster with `founder` as number 1.
     #[must_use]
-    pub fn found(seed: Seed, node_id: Id, config: &Config, terms: Terms, facts: &NodeInfo, now: Timestamp) -> Self {
-        let addr = own_address(config, facts);
+    pub fn found(
+        seed: Seed,
+        founder: Member,
+        config: &Config,
+        terms: Terms,
+        settings: Settings,
+        now: Timestamp,
+    ) -> Self {
+        let founder = Member { uid: FOUNDER_UID, key: seed.key, ..founder };
         Self {
             cluster_id: seed.cluster_id,
             epoch: 1,
@@ -150,7 +174,7 @@ impl Cluster {
             name: config.cluster.name.clone(),
             created_time: now,
             wait_command: config.cluster.wait_command,
-            use_internal_ipv6: addr.is_ipv6(),
+            use_internal_ipv6: founder.addr.is_ipv6(),
             policy: config.policy.clone(),
             dns_suffixes: config.dns_suffixes.clone(),
             ports: config.ports,
@@ -158,7 +182,10 @@ impl Cluster {
             terms,
             username: config.credentials.username.clone(),
             password: seed.password,
-            members: iter::once(Member::new(FOUNDER_UID, node_id, addr, config, facts)).collect(),
+            registration: seed.registration,
+            settings,
+            members: [founder].into_iter().collect(),
+            retired: Vec::new(),
         }
     }
 
@@ -221,13 +248,33 @@ impl Cluster {
         writer.close(']').close('}');
     }
 
-    /// Writes the document of `GET /v1/nodes`.
-    pub fn write_nodes(&self, writer: &mut Writer<'_>) {
+    /// Writes the document of `GET /v1/nodes`; `is_down` knows who is.
+    pub fn write_nodes(&self, is_down: impl Fn(&Member) -> bool, writer: &mut Writer<'_>) {
         writer.open('[');
-        for member in &self.members {
-            member.write(writer);
+        // Until it has confirmed, a replacement is not what has the number.
+        for member in self.members.iter().filter(|member| member.status != MemberStatus::Replacing) {
+            member.write(is_down(member), writer);
         }
         writer.close(']');
+    }
+
+    /// Writes the document of `GET /v1/nodes/{uid}`, if there is such a node.
+    pub fn write_node(&self, uid: u32, is_down: impl Fn(&Member) -> bool, writer: &mut Writer<'_>) {
+        if let Some(member) = self.member(uid) {
+            member.write(is_down(member), writer);
+        }
+    }
+
+    /// The only writer of this epoch.
+    #[must_use]
+    pub fn founder(&self) -> Option<&Member> {
+        self.member(self.founder_uid)
+    }
+
+    /// Whether this node is the only writer.
+    #[must_use]
+    pub fn is_founder(&self, node_id: Id) -> bool {
+        self.founder().is_some_and(|founder| founder.node_id == node_id)
     }
 
     /// The member that a node is.
@@ -236,10 +283,10 @@ impl Cluster {
         self.members.iter().find(|member| member.node_id == node_id)
     }
 
-    /// The member with this number.
+    /// The member with this number; not one that is still about to replace it.
     #[must_use]
     pub fn member(&self, uid: u32) -> Option<&Member> {
-        self.members.iter().find(|member| member.uid == uid)
+        self.members.iter().find(|member| member.uid == uid && member.status != MemberStatus::Replacing)
     }
 }
 
@@ -255,78 +302,6 @@ fn write_suffix(suffix: &DnsSuffix, writer: &mut Writer<'_>) {
         writer.display(slave);
     }
     writer.close(']').close('}');
-}
-
-/// The address that a node uses in its cluster: the configured one; else the first of the family that is not
-/// bound to one link; else loopback.
-#[must_use]
-pub fn own_address(config: &Config, facts: &NodeInfo) -> IpAddr {
-    let identity = &config.node.identity;
-    if let Some(addr) = identity.addr {
-        return addr;
-    }
-    let family = |address: &IpAddr| identity.use_internal_ipv6.is_none_or(|ipv6| address.is_ipv6() == ipv6);
-    let mut addresses = facts.addresses.iter().map(|address| address.address);
-    let loopback = if identity.use_internal_ipv6 == Some(true) {
-        IpAddr::V6(Ipv6Addr::LOCALHOST)
-    } else {
-        IpAddr::V4(Ipv4Addr::LOCALHOST)
-    };
-    addresses.find(|address| family(address) && !node::is_link_local(*address)).unwrap_or(loopback)
-}
-
-impl Member {
-    /// A member as its configuration and its machine describe it.
-    #[must_use]
-    pub fn new(uid: u32, node_id: Id, addr: IpAddr, config: &Config, facts: &NodeInfo) -> Self {
-        let identity = &config.node.identity;
-        Self {
-            uid,
-            node_id,
-            addr,
-            external_addr: identity.external_addr.clone(),
-            name: identity.name.clone(),
-            rack_id: identity.rack_id.clone(),
-            second_rack_id: identity.second_rack_id.clone(),
-            accept_servers: identity.accept_servers,
-            limits: config.node.limits,
-            bigstore_driver: config.node.bigstore_driver,
-            bigstore_enabled: config.node.flash(),
-            total_memory: facts.total_memory,
-            cores: facts.cores,
-            software_version: String::try_from(SOFTWARE_VERSION).unwrap_or_default(),
-        }
-    }
-
-    /// Writes the node object.
-    pub fn write(&self, writer: &mut Writer<'_>) {
-        writer.open('{').name("uid").number(u64::from(self.uid)).name("status").text("active");
-        writer.name("addr").display(self.addr).name("external_addr").open('[');
-        for address in &self.external_addr {
-            writer.display(address);
-        }
-        writer.close(']').name("accept_servers").bool(self.accept_servers);
-        for (name, value) in
-            [("name", &*self.name), ("rack_id", &*self.rack_id), ("second_rack_id", &*self.second_rack_id)]
-        {
-            if !value.is_empty() {
-                writer.name(name).text(value);
-            }
-        }
-        writer.name("max_listeners").number(u64::from(self.limits.max_listeners));
-        writer.name("max_redis_servers").number(u64::from(self.limits.max_redis_servers));
-        writer.name("bigstore_enabled").bool(self.bigstore_enabled);
-        if let Some(driver) = self.bigstore_driver {
-            writer.name("bigstore_driver").text(driver.name());
-        }
-        if let Some(memory) = self.total_memory {
-            writer.name("total_memory").number(memory);
-        }
-        if let Some(cores) = self.cores {
-            writer.name("cores").number(u64::from(cores));
-        }
-        writer.name("software_version").text(&self.software_version).close('}');
-    }
 }
 
 #[cfg(test)]

@@ -112,12 +112,33 @@ pub enum TriedReason {
     TimedOut,
     /// Something answers that is no member of a cluster.
     NotAMember,
+    /// It is the joiner itself.
+    Itself,
+    /// It is another machine, and plain HTTP to one was not allowed.
+    Plaintext,
+    /// It is a member, but the founder, who alone admits, does not answer.
+    NoFounder,
+    /// It is the founder and has just started, or has too much to do.
+    NotReady,
+    /// It is a founder that may admit nobody before its cluster is recovered.
+    NeedsRecovery,
 }
 
 impl TriedReason {
     /// All reasons.
-    pub const ALL: [Self; 6] =
-        [Self::NotFound, Self::BadAddress, Self::Refused, Self::Unreachable, Self::TimedOut, Self::NotAMember];
+    pub const ALL: [Self; 11] = [
+        Self::NotFound,
+        Self::BadAddress,
+        Self::Refused,
+        Self::Unreachable,
+        Self::TimedOut,
+        Self::NotAMember,
+        Self::Itself,
+        Self::Plaintext,
+        Self::NoFounder,
+        Self::NotReady,
+        Self::NeedsRecovery,
+    ];
 
     /// The wire's words.
     #[must_use]
@@ -129,6 +150,11 @@ impl TriedReason {
             Self::Unreachable => "unreachable",
             Self::TimedOut => "no answer in time",
             Self::NotAMember => "not a member of a cluster",
+            Self::Itself => "this node itself",
+            Self::Plaintext => "plain HTTP to another machine is not allowed",
+            Self::NoFounder => "the founder of its cluster does not answer, nobody can join",
+            Self::NotReady => "not ready to admit anybody, try again",
+            Self::NeedsRecovery => "its cluster must be recovered before anybody can join",
         }
     }
 }

@@ -5,8 +5,9 @@
 //!
 //! To read in this order: [`machine`] is one attempt's whole life; [`config`] what an attempt is asked to do;
 //! [`failure`] and [`problems`] how it can go wrong; [`status`] what callers see of it; [`cluster`] and [`license`]
-//! what it makes; [`node`] which facts it needs; [`record`] what survives a restart; [`api`] who may ask for what.
-//! Under them lie [`json`], [`mod@write`], its mirror [`fields`], and [`time`].
+//! what it makes; [`peer`] what the nodes of a cluster say to each other; [`node`] which facts it needs; [`record`]
+//! what survives a restart; [`api`] who may ask for what. Under them lie [`json`], [`mod@write`], its mirror
+//! [`fields`], and [`time`].
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ pub mod license;
 pub mod limits;
 pub mod machine;
 pub mod node;
+pub mod peer;
 pub mod problems;
 pub mod record;
 pub mod status;

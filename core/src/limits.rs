@@ -55,6 +55,16 @@ pub const TROUBLE_BYTES_MAX: usize = 160;
 pub const MISMATCHES_MAX: usize = 8;
 /// Members of one cluster.
 pub const MEMBERS_MAX: usize = 128;
+/// Nodes that are no more and whose keys a cluster still knows, the latest ones.
+pub const RETIRED_MAX: usize = 64;
+/// OPAQUE's keys of a cluster: a seed and two keys.
+pub const OPAQUE_SETUP_BYTES: usize = 64 + 32 + 32;
+/// OPAQUE's registration of one password.
+pub const OPAQUE_FILE_BYTES: usize = 192;
+/// Addresses that an agent listens on.
+pub const LISTENERS_MAX: usize = 16;
+/// A message between two agents, but for the cluster's record.
+pub const PEER_MESSAGE_BYTES_MAX: usize = 48 * 1024;
 /// Features named by a licence.
 pub const FEATURES_MAX: usize = 16;
 /// One feature's name.

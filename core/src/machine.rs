@@ -2,15 +2,23 @@
 //! nothing itself. Durability cannot be forgotten, because making it so is an effect like any other.
 //!
 //! ```text
-//! start ─▶ Persist ─▶ CheckPaths ─▶ VerifyLicense ─▶ Found ─▶ Adopt ─▶ Persist ─▶ completed
-//!            └──────────┴──────────────┴──────────────┴────────┴──────────┴─▶ [Discard ─▶] Persist ─▶ error
+//! create   start ─▶ Persist ─▶ CheckPaths ─▶ VerifyLicense ─▶ Found ───────▶ Adopt ─▶ Persist ─▶ completed
+//! recover                          ├───────▶ ReadRecovery ──────────────────▶ Adopt ─▶ Persist ─▶ completed
+//! join                             └───────▶ Contact … Wait … Contact ─▶ Adopt ─▶ Persist ─▶ Confirm ─▶ Persist
+//! any of these but the last two of join ─▶ [Discard ─▶] Persist ─▶ error
 //! ```
+//!
+//! A joiner that has made the record its own is in the cluster's hands: it asks until it hears that it is a member, or
+//! that it is unknown. Giving up on its own would leave a member that is none.
 
-use crate::cluster::{Cluster, Seed};
+use heapless::Vec;
+
+use crate::cluster::{Cluster, JoinRequest, Member, Recovery, Seed};
 use crate::config::table::Object;
 use crate::config::{Action, Config, Paths};
-use crate::failure::{Cause, Failure, Violation};
+use crate::failure::{Cause, Failure, NodeTried, TriedReason, Violation};
 use crate::license::{self, Terms};
+use crate::limits::CONTACTS_MAX;
 use crate::node::NodeInfo;
 use crate::problems::{Place, Problems};
 use crate::record::{Id, Membership};
@@ -21,7 +29,7 @@ mod path;
 mod record;
 mod view;
 
-pub use event::{Effect, Event, Refusal, Trouble};
+pub use event::{Confirmed, Contacted, Effect, Event, Refusal, Trouble};
 pub use path::{FileId, PathRole, PathTrouble, PathsFound};
 
 /// A node's bootstrap: at rest, or in an attempt.
@@ -47,6 +55,10 @@ pub struct Machine {
     expelled: bool,
     /// Of the licence, once it was looked at.
     terms: Terms,
+    /// Of the flash path, once it was looked at; in bytes.
+    flash: Option<u64>,
+    /// Why each node could not be joined through, in this round or the one before.
+    tried: Vec<TriedReason, CONTACTS_MAX>,
     /// The agent's own paths.
     defaults: Paths,
     /// Of the last accepted attempt, as configured.
@@ -88,7 +100,18 @@ enum Phase {
     CheckingPaths,
     VerifyingLicense,
     Founding,
+    Contacting {
+        node: u8,
+        round: u8,
+    },
+    Waiting {
+        round: u8,
+    },
+    ReadingRecovery,
     Adopting(Membership),
+    /// That a joiner has made the record its own is being made durable.
+    Keeping(Membership),
+    Confirming(Membership),
     Completing(Membership),
     /// What was adopted is being removed; until then a restart finds an attempt cut short, and removes it.
     Discarding,
@@ -127,6 +150,8 @@ impl Machine {
             membership: None,
             expelled: false,
             terms: Terms::BLANK,
+            flash: None,
+            tried: Vec::new(),
             defaults: Paths::BLANK,
             paths: Paths::BLANK,
             home: Paths::BLANK,
@@ -184,7 +209,12 @@ impl Machine {
             | Phase::CheckingPaths
             | Phase::VerifyingLicense
             | Phase::Founding
+            | Phase::Contacting { .. }
+            | Phase::Waiting { .. }
+            | Phase::ReadingRecovery
             | Phase::Adopting(_)
+            | Phase::Keeping(_)
+            | Phase::Confirming(_)
             | Phase::Completing(_)
             | Phase::Failing { .. }
             | Phase::Discarding => Err(Refusal::InProgress),
@@ -225,14 +255,7 @@ impl Machine {
                 self.phase = Phase::AtRest(before);
                 None
             }
-            (Phase::CheckingPaths, Event::PathsChecked(found)) => match self.action {
-                Action::CreateCluster => self.paths_checked(&found, facts, now),
-                // Here, where validation comes by as well, so that both say the same.
-                action @ (Action::JoinCluster | Action::RecoverCluster) => {
-                    let name = action.name();
-                    self.fail(Failure::internal(format_args!("this version of the agent cannot run {name} yet")), now)
-                }
-            },
+            (Phase::CheckingPaths, Event::PathsChecked(found)) => self.paths_checked(&found, facts, now),
             (Phase::VerifyingLicense, Event::LicenseVerified(result)) => match result {
                 Ok(terms) => self.licensed(terms, now),
                 Err(violation) => self.unlicensed(violation, now),
@@ -243,10 +266,30 @@ impl Machine {
             (Phase::Founding, Event::Founded(Err(trouble))) => {
                 self.fail(Failure::internal(format_args!("the cluster could not be founded: {trouble}")), now)
             }
-            (Phase::Adopting(membership), Event::Adopted(Ok(()))) => {
-                self.end_time = Some(self.not_before_start(now));
-                Some(self.step(Phase::Completing(membership), Effect::Persist))
+            (Phase::Contacting { node, round }, Event::Contacted(contacted)) => {
+                self.contacted(node, round, contacted, now)
             }
+            (Phase::Waiting { round }, Event::Waited) => Some(self.contact_next(0, round.saturating_add(1))),
+            (Phase::ReadingRecovery, Event::RecoveryRead(Ok(membership))) => {
+                Some(self.step(Phase::Adopting(membership), Effect::Adopt))
+            }
+            (Phase::ReadingRecovery, Event::RecoveryRead(Err(failure))) => self.fail(failure, now),
+            (Phase::Adopting(membership), Event::Adopted(Ok(()))) => match self.action {
+                Action::JoinCluster => Some(self.step(Phase::Keeping(membership), Effect::Persist)),
+                Action::CreateCluster | Action::RecoverCluster => Some(self.complete(membership, now)),
+            },
+            (Phase::Keeping(membership), Event::Persisted(Ok(()))) => {
+                Some(self.step(Phase::Confirming(membership), Effect::Confirm))
+            }
+            (Phase::Confirming(membership), Event::Confirmed(confirmed)) => match confirmed {
+                Confirmed::Done => Some(self.complete(membership, now)),
+                Confirmed::Unanswered => Some(Effect::Confirm),
+                Confirmed::Unknown => {
+                    let why =
+                        "the cluster does not know this node any more: it confirmed too late, or was admitted again";
+                    self.fail(Failure::internal(why), now)
+                }
+            },
             (Phase::Adopting(_), Event::Adopted(Err(trouble))) => {
                 self.fail(Failure::internal(format_args!("the cluster's record could not be saved: {trouble}")), now)
             }
@@ -257,7 +300,12 @@ impl Machine {
                 self.rest(Rest::Completed);
                 None
             }
-            (Phase::Completing(_), Event::Persisted(Err(trouble))) => {
+            // The cluster counts on this node: it must not give up. A restart would confirm again, and so does this.
+            (Phase::Completing(membership), Event::Persisted(Err(_))) if self.action == Action::JoinCluster => {
+                self.end_time = None;
+                Some(self.step(Phase::Confirming(membership), Effect::Confirm))
+            }
+            (Phase::Completing(_) | Phase::Keeping(_), Event::Persisted(Err(trouble))) => {
                 self.fail(Failure::internal(format_args!("the node's record could not be saved: {trouble}")), now)
             }
             (Phase::Discarding, Event::Discarded(Ok(()))) => {
@@ -295,11 +343,64 @@ impl Machine {
             self.problems.add(place, format_args!("\"{addr}\" is not an address of this machine"));
             return self.fail(Failure::new(Cause::ConfigError { required_rack_id: None }, ""), now);
         }
-        if license::is_trial(&self.config.license) {
-            self.licensed(Terms::trial(now), now)
-        } else {
-            Some(self.step(Phase::VerifyingLicense, Effect::VerifyLicense))
+        self.flash = found.flash;
+        match self.action {
+            Action::CreateCluster if license::is_trial(&self.config.license) => self.licensed(Terms::trial(now), now),
+            Action::CreateCluster => Some(self.step(Phase::VerifyingLicense, Effect::VerifyLicense)),
+            Action::JoinCluster if self.contacts() == 0 => self.fail_to_connect(now),
+            Action::JoinCluster => Some(self.contact_next(0, 0)),
+            Action::RecoverCluster => Some(self.step(Phase::ReadingRecovery, Effect::ReadRecovery)),
         }
+    }
+
+    fn contact_next(&mut self, node: u8, round: u8) -> Effect {
+        self.tried.truncate(usize::from(node));
+        self.step(Phase::Contacting { node, round }, Effect::Contact { node })
+    }
+
+    fn contacted(&mut self, node: u8, round: u8, contacted: Contacted, now: Timestamp) -> Option<Effect> {
+        let reason = match (contacted, self.mode) {
+            (Contacted::Admitted(membership), Mode::Act) => {
+                return Some(self.step(Phase::Adopting(membership), Effect::Adopt));
+            }
+            (Contacted::Admitted(_), Mode::Validate) => return self.valid(),
+            (Contacted::Refused(failure), _) => return self.fail(failure, now),
+            (Contacted::Failed(reason), _) => reason,
+        };
+        let _ = self.tried.push(reason);
+        let next = node.saturating_add(1);
+        if next < self.contacts() {
+            return Some(self.contact_next(next, round));
+        }
+        // Validation makes one round.
+        if self.mode == Mode::Validate || round >= self.config.retry.max {
+            return self.fail_to_connect(now);
+        }
+        let seconds = self.config.retry.seconds;
+        Some(self.step(Phase::Waiting { round }, Effect::Wait { seconds }))
+    }
+
+    fn fail_to_connect(&mut self, now: Timestamp) -> Option<Effect> {
+        let named = |(node, reason): (u8, &TriedReason)| {
+            Some(NodeTried { node: heapless::String::try_from(self.contact(node)?).ok()?, reason: *reason })
+        };
+        let nodes_tried: Vec<NodeTried, CONTACTS_MAX> = (0..).zip(&self.tried).filter_map(named).collect();
+        let message = if nodes_tried.is_empty() {
+            "there is no node to contact"
+        } else {
+            "no node of the cluster could be joined"
+        };
+        self.fail(Failure::new(Cause::ConnectError { nodes_tried }, message), now)
+    }
+
+    fn valid(&mut self) -> Option<Effect> {
+        self.rest(Rest::Idle);
+        None
+    }
+
+    fn complete(&mut self, membership: Membership, now: Timestamp) -> Effect {
+        self.end_time = Some(self.not_before_start(now));
+        self.step(Phase::Completing(membership), Effect::Persist)
     }
 
     fn licensed(&mut self, terms: Terms, now: Timestamp) -> Option<Effect> {
@@ -311,10 +412,7 @@ impl Machine {
         match self.mode {
             Mode::Act => Some(self.step(Phase::Founding, Effect::Found)),
             // What comes next would change something: the configuration is good.
-            Mode::Validate => {
-                self.rest(Rest::Idle);
-                None
-            }
+            Mode::Validate => self.valid(),
         }
     }
 
@@ -323,8 +421,12 @@ impl Machine {
     }
 
     fn fail(&mut self, failure: Failure, now: Timestamp) -> Option<Effect> {
-        let working = matches!(self.phase, Phase::Founding);
-        let adopted = matches!(self.phase, Phase::Adopting(_) | Phase::Completing(_));
+        let working = matches!(
+            self.phase,
+            Phase::Founding | Phase::Contacting { .. } | Phase::Waiting { .. } | Phase::ReadingRecovery
+        );
+        let adopted =
+            matches!(self.phase, Phase::Adopting(_) | Phase::Keeping(_) | Phase::Confirming(_) | Phase::Completing(_));
         self.set_failure(failure);
         self.end_time = Some(self.not_before_start(now));
         match self.mode {
@@ -348,8 +450,21 @@ impl Machine {
         effect
     }
 
+    /// The cluster has sent this node away, or follows another founder, as `why` says: to be made durable.
+    pub fn expel(&mut self, why: &str, now: Timestamp) -> Option<Effect> {
+        if !self.is_member() {
+            return None;
+        }
+        self.expelled = true;
+        self.set_failure(Failure::internal(why));
+        self.problems.clear();
+        self.end_time = Some(self.not_before_start(now));
+        Some(self.step(Phase::Failing { working: false }, Effect::Persist))
+    }
+
     fn rest(&mut self, rest: Rest) {
         self.config.clear();
+        self.tried.clear();
         self.phase = Phase::AtRest(rest);
         self.touch();
     }
@@ -366,7 +481,58 @@ impl Machine {
     /// The cluster that [`Effect::Found`] is about, from the seed that the shell made.
     #[must_use]
     pub fn found(&self, seed: Seed, facts: &NodeInfo, now: Timestamp) -> Cluster {
-        Cluster::found(seed, self.node_id, &self.config, self.terms.clone(), facts, now)
+        Cluster::found(seed, self.member(facts), &self.config, self.terms.clone(), facts.settings.clone(), now)
+    }
+
+    fn member(&self, facts: &NodeInfo) -> Member {
+        Member::new(self.node_id, &self.config, facts, self.flash)
+    }
+
+    /// Makes the record that [`Effect::ReadRecovery`] read a new epoch's, with this node as its founder.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    pub fn recovered(
+        &self,
+        cluster: &mut Cluster,
+        recovery: Recovery,
+        facts: &NodeInfo,
+    ) -> Result<Membership, Failure> {
+        let uid = self.config.node.identity.uid.map_or(crate::cluster::FOUNDER_UID, core::num::NonZero::get);
+        cluster.recover(uid, self.member(facts), recovery)?;
+        Ok(Membership { cluster_id: cluster.cluster_id, epoch: cluster.epoch, uid })
+    }
+
+    /// How many nodes there are to contact: the configured ones; where there are none, the cluster's name.
+    fn contacts(&self) -> u8 {
+        let cluster = &self.config.cluster;
+        let nodes = u8::try_from(cluster.nodes.len()).unwrap_or(u8::MAX);
+        if nodes == 0 { u8::from(!cluster.name.is_empty()) } else { nodes }
+    }
+
+    /// A node to contact, as it was given.
+    #[must_use]
+    pub fn contact(&self, node: u8) -> Option<&str> {
+        let cluster = &self.config.cluster;
+        if cluster.nodes.is_empty() {
+            return (node == 0 && !cluster.name.is_empty()).then_some(&*cluster.name);
+        }
+        cluster.nodes.get(usize::from(node)).map(|node| &**node)
+    }
+
+    /// What [`Effect::Contact`] asks for; the clock is the shell's to fill in when it sends it.
+    pub fn join_request(&self, facts: &NodeInfo) -> JoinRequest {
+        JoinRequest {
+            validate: self.mode == Mode::Validate,
+            clock_ms: 0,
+            round_trip_ms: 0,
+            required_version: self.config.required_version.clone(),
+            cluster_name: self.config.cluster.name.clone(),
+            uid: self.config.node.identity.uid.map(core::num::NonZero::get),
+            override_rack_id: self.config.node.identity.override_rack_id,
+            settings: facts.settings.clone(),
+            member: self.member(facts),
+        }
     }
 }
 

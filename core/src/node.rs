@@ -1,10 +1,12 @@
 //! What the shell knows of the machine it runs on: facts that go into decisions and documents.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use heapless::{String, Vec};
 
+use crate::fields::Fields;
 use crate::limits::*;
+use crate::write::Writer;
 
 /// The agent's version, as `X.Y.Z-N`.
 pub const SOFTWARE_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
@@ -32,6 +34,64 @@ pub struct NodeInfo {
     pub bigstore: Option<Storage>,
     /// Every address but loopback, in the kernel's order.
     pub addresses: Vec<Address, ADDRESSES_MAX>,
+    /// Where the agent listens.
+    pub listeners: Vec<SocketAddr, LISTENERS_MAX>,
+    /// Where other nodes are told to reach the agent, where that was configured.
+    pub advertise: Option<SocketAddr>,
+    /// What every node of a cluster must have alike.
+    pub settings: Settings,
+}
+
+impl NodeInfo {
+    /// Where other nodes reach the agent of a node with the address `addr`: as configured; else `addr` with the port of
+    /// a listener that covers it; else the first listener.
+    #[must_use]
+    pub fn endpoint(&self, addr: IpAddr) -> SocketAddr {
+        let covers = |listener: &&SocketAddr| listener.ip() == addr || listener.ip().is_unspecified();
+        let covered = self.listeners.iter().find(covers).map(|listener| SocketAddr::new(addr, listener.port()));
+        let any = SocketAddr::new(addr, 0);
+        self.advertise.or(covered).or(self.listeners.first().copied()).unwrap_or(any)
+    }
+
+    /// Whether `address` leads to this agent.
+    #[must_use]
+    pub fn is_own(&self, address: SocketAddr) -> bool {
+        let own = |ip: IpAddr| ip.is_loopback() || self.addresses.iter().any(|own| own.address == ip);
+        self.advertise == Some(address)
+            || self.listeners.iter().any(|listener| {
+                listener.port() == address.port()
+                    && (listener.ip() == address.ip() || (listener.ip().is_unspecified() && own(address.ip())))
+            })
+    }
+}
+
+/// What every node of a cluster must have alike; compared, and otherwise of no meaning here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Where sockets are.
+    pub socket_dir: String<PATH_BYTES_MAX>,
+    /// Where configuration is.
+    pub config_dir: String<PATH_BYTES_MAX>,
+    /// Where the software is.
+    pub install_dir: String<PATH_BYTES_MAX>,
+    /// Who runs it.
+    pub user: String<FACT_BYTES_MAX>,
+}
+
+impl Settings {
+    /// Writes them for a record or a message.
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
+        let Self { socket_dir, config_dir, install_dir, user } = self;
+        writer.open('{').name("socket_dir").text(socket_dir).name("config_dir").text(config_dir);
+        writer.name("install_dir").text(install_dir).name("user").text(user).close('}');
+    }
+
+    /// Reads what [`Settings::write`] wrote.
+    pub(crate) fn read(&mut self, fields: &mut Fields<'_>) {
+        let Self { socket_dir, config_dir, install_dir, user } = self;
+        fields.open('{').name("socket_dir").text(socket_dir).name("config_dir").text(config_dir);
+        fields.name("install_dir").text(install_dir).name("user").text(user).close('}');
+    }
 }
 
 /// A directory and the size of the file system that holds it.
@@ -79,6 +139,14 @@ pub const fn is_link_local(address: IpAddr) -> bool {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
     }
+}
+
+/// Whether a node can have this address: no group, no placeholder, nothing that only one link knows.
+#[must_use]
+pub fn is_reachable(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let broadcast = IpAddr::V4(Ipv4Addr::BROADCAST);
+    !(address.is_unspecified() || address.is_multicast() || address == broadcast || is_link_local(address))
 }
 
 #[cfg(test)]

@@ -173,17 +173,32 @@ pub enum Standing {
     Expelled,
     /// Both: an attempt of a node that a cluster sent away.
     ExpelledAttempt,
+    /// Admitted to a cluster, whose record is here, and not confirmed as far as this node knows.
+    Adopted,
+    /// The same of a node that another cluster sent away.
+    ExpelledAdopted,
 }
 
 impl Standing {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Idle, Self::Attempt, Self::Failed, Self::Member, Self::Expelled, Self::ExpelledAttempt];
+    pub const ALL: [Self; 8] = [
+        Self::Idle,
+        Self::Attempt,
+        Self::Failed,
+        Self::Member,
+        Self::Expelled,
+        Self::ExpelledAttempt,
+        Self::Adopted,
+        Self::ExpelledAdopted,
+    ];
 
     /// Whether an attempt was under way.
     #[must_use]
     pub const fn is_attempt(self) -> bool {
-        matches!(self, Self::Attempt | Self::ExpelledAttempt)
+        match self {
+            Self::Attempt | Self::ExpelledAttempt | Self::Adopted | Self::ExpelledAdopted => true,
+            Self::Idle | Self::Failed | Self::Member | Self::Expelled => false,
+        }
     }
 
     /// The record's word.
@@ -196,6 +211,8 @@ impl Standing {
             Self::Member => "member",
             Self::Expelled => "expelled",
             Self::ExpelledAttempt => "expelled attempt",
+            Self::Adopted => "adopted",
+            Self::ExpelledAdopted => "expelled adopted",
         }
     }
 }

@@ -3,10 +3,12 @@
 
 use std::io;
 use std::sync::MutexGuard;
+use std::time::Duration;
 
-use bootstrapd_core::cluster::{Cluster, Seed};
+use bootstrapd_core::cluster::{Cluster, Key, PasswordHash, Recovery, Registration, Seed};
+use bootstrapd_core::failure::Failure;
 use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, NODE_RECORD_BYTES_MAX, STATUS_BYTES_MAX};
-use bootstrapd_core::machine::{Effect, Event, Machine, PathRole, Trouble};
+use bootstrapd_core::machine::{Contacted, Effect, Event, Machine, PathRole, Trouble};
 use bootstrapd_core::node::NodeInfo;
 use bootstrapd_core::record::{self, Id, Membership};
 use bootstrapd_core::status;
@@ -18,16 +20,20 @@ use crate::http;
 use crate::log;
 use crate::logins::Logins;
 use crate::node;
+use crate::peer::{Contact, ContactEnd, Errand};
 use crate::perform::{Done, Job, Outcome, Threads, Who, Work, record_path};
 use crate::secret::{self, LicenseKey};
 use crate::store::Pair;
 
 mod answers;
 mod page;
+mod peers;
 
 pub use answers::{Call, Purpose, Step};
 use page::Page;
 pub use page::Reply;
+pub use peers::Habits;
+use peers::Others;
 
 /// Something that connections wait for.
 #[derive(Debug)]
@@ -40,6 +46,8 @@ pub enum News {
     Validated(u32),
     /// An accepted attempt has put an end to a validation.
     Overtaken(u32),
+    /// The record that an answer speaks of is durable, or could not be made so.
+    Kept(u32, bool),
 }
 
 /// The clocks, read once for each turn of the loop.
@@ -69,6 +77,7 @@ pub struct Agent {
     license_key: Option<LicenseKey>,
     shows_bigstore: bool,
     logins: Logins,
+    others: Others,
     threads: Threads,
     clock: Clock,
     /// The status document's fixed part, and what it was written of.
@@ -92,6 +101,7 @@ impl Agent {
         boot: Boot,
         threads: Threads,
         license_key: Option<LicenseKey>,
+        habits: Habits,
     ) -> io::Result<Self> {
         let mut agent = Self {
             machine,
@@ -101,12 +111,13 @@ impl Agent {
             facts: boot.facts,
             facts_version: 0,
             cluster: boot.cluster,
-            founded: None,
+            founded: boot.adopted,
             broken: boot.broken,
             node_record: boot.node_record,
             license_key,
             shows_bigstore: boot.shows_bigstore,
             logins: Logins::new()?,
+            others: Others::new(habits, node::uptime_ms())?,
             threads,
             clock: Clock::default(),
             head: Page::new(STATUS_BYTES_MAX),
@@ -117,8 +128,13 @@ impl Agent {
             page: Page::new(CLUSTER_RECORD_BYTES_MAX),
             news: Vec::new(),
         };
-        agent.watch();
         agent.tick();
+        agent.watch();
+        agent.live_with_others();
+        let goes_on = agent.machine.resume();
+        if goes_on.is_some() {
+            agent.drive(Who::Attempt, goes_on);
+        }
         Ok(agent)
     }
 
@@ -160,6 +176,9 @@ impl Agent {
             if who == Who::Attempt {
                 self.under_way = Some(effect);
             }
+            if self.go_out(who, effect) {
+                return;
+            }
             if let Some(work) = self.work(who, effect) {
                 return self.threads.jobs.push(Job::Work(who, work));
             }
@@ -176,7 +195,46 @@ impl Agent {
     fn machine(&self, who: Who) -> &Machine {
         match (who, &self.validator) {
             (Who::Validation(number), Some((running, validator))) if number == *running => validator,
-            (Who::Attempt | Who::Validation(_), _) => &self.machine,
+            (Who::Attempt | Who::Validation(_) | Who::Record, _) => &self.machine,
+        }
+    }
+
+    /// Has an effect done that needs other nodes, or only time; whether it is such a one.
+    fn go_out(&mut self, who: Who, effect: Effect) -> bool {
+        match effect {
+            Effect::Contact { node } => {
+                let contact = self.contact(who, node);
+                self.threads.errands.push(Errand::Contact(who, Box::new(contact)));
+            }
+            Effect::Wait { seconds } => {
+                self.threads.errands.push(Errand::Wait(who, Duration::from_secs(u64::from(seconds))));
+            }
+            Effect::Confirm => self.confirm(),
+            Effect::Persist
+            | Effect::CheckPaths
+            | Effect::VerifyLicense
+            | Effect::Found
+            | Effect::ReadRecovery
+            | Effect::Adopt
+            | Effect::Discard => return false,
+        }
+        true
+    }
+
+    fn contact(&self, who: Who, node: u8) -> Contact {
+        let machine = self.machine(who);
+        let config = machine.config();
+        let request = machine.join_request(&self.facts);
+        let mut own = self.facts.listeners.clone();
+        let _ = own.push(request.member.endpoint);
+        Contact {
+            node: machine.contact(node).unwrap_or_default().to_owned(),
+            default_port: config.ports.cnm_https,
+            allow_plaintext: self.others.habits.allow_plaintext,
+            own,
+            username: config.credentials.username.as_str().to_owned(),
+            password: Zeroizing::new(config.credentials.password.expose().to_vec()),
+            request,
         }
     }
 
@@ -198,8 +256,15 @@ impl Agent {
                 Work::VerifyLicense(self.machine(who).config().license.as_str().to_owned(), self.license_key.clone())
             }
             Effect::Found => {
-                let password = self.machine.config().credentials.password.expose();
-                Work::Hash(Zeroizing::new(password.to_vec()), self.facts.total_memory)
+                let credentials = &self.machine.config().credentials;
+                let password = Zeroizing::new(credentials.password.expose().to_vec());
+                Work::Hash(credentials.username.as_str().to_owned(), password, self.facts.total_memory)
+            }
+            Effect::ReadRecovery => {
+                let config = self.machine(who).config();
+                let (file, credentials) = (config.recovery_filename.as_str(), &config.credentials);
+                let password = Zeroizing::new(credentials.password.expose().to_vec());
+                Work::ReadRecovery(file.into(), credentials.username.as_str().to_owned(), password)
             }
             Effect::Adopt => {
                 let mut buffer = vec![0; CLUSTER_RECORD_BYTES_MAX];
@@ -208,6 +273,7 @@ impl Agent {
                 Work::Save(cluster_record, buffer)
             }
             Effect::Discard => Work::Discard(cluster_record),
+            Effect::Contact { .. } | Effect::Wait { .. } | Effect::Confirm => return None,
         })
     }
 
@@ -223,7 +289,7 @@ impl Agent {
                 next
             }
             // It was overtaken or given up.
-            (Who::Validation(_), _) => None,
+            (Who::Validation(_) | Who::Record, _) => None,
         }
     }
 
@@ -243,6 +309,18 @@ impl Agent {
                 self.facts.total_memory = memory;
                 self.facts_version = self.facts_version.wrapping_add(1);
             }
+            Done::Beat => self.beat(),
+            Done::Told(by, ask, told) => self.told(by, ask, told),
+            Done::Waited(who) => {
+                let next = self.handle(who, Event::Waited);
+                self.drive(who, next);
+            }
+            Done::Contacted(who, end) => {
+                let contacted = self.contacted(who, end);
+                let next = self.handle(who, Event::Contacted(contacted));
+                self.drive(who, next);
+            }
+            Done::Work(Who::Record, Outcome::Saved(result)) => self.kept(result),
             Done::Work(who, outcome) => {
                 let event = self.event(who, outcome);
                 let accepting = who == Who::Attempt && self.machine.is_accepting();
@@ -269,14 +347,46 @@ impl Agent {
             Outcome::PathsChecked(found) => Event::PathsChecked(found),
             Outcome::LicenseVerified(result) => Event::LicenseVerified(result),
             Outcome::Hashed(result) => {
-                let founded = result.and_then(|password| self.found(password));
+                let founded = result.and_then(|(password, registration)| self.found(password, registration));
                 Event::Founded(founded.map_err(|error| trouble(&error.to_string())))
             }
+            Outcome::RecoveryRead(result) => Event::RecoveryRead(result.and_then(|cluster| self.recover(who, cluster))),
         }
     }
 
-    fn found(&mut self, password: bootstrapd_core::cluster::PasswordHash) -> io::Result<Membership> {
-        let seed = Seed { cluster_id: Id(secret::random()?), epoch_tag: Id(secret::random()?), password };
+    fn recover(&mut self, who: Who, mut cluster: Box<Cluster>) -> Result<Membership, Failure> {
+        let seed = secret::random().and_then(|tag| Ok(Recovery { epoch_tag: Id(tag), key: Key(secret::random()?) }));
+        let seed = seed.map_err(Failure::internal)?;
+        let membership = self.machine(who).recovered(&mut cluster, seed, &self.facts)?;
+        if who == Who::Attempt {
+            self.founded = Some(cluster);
+        }
+        Ok(membership)
+    }
+
+    /// What a contact came to; a record that it brought is the attempt's, if this node is in it.
+    fn contacted(&mut self, who: Who, end: ContactEnd) -> Contacted {
+        match end {
+            ContactEnd::Admitted(bytes) => {
+                let mut cluster = Box::<Cluster>::default();
+                let read = record::decode(&bytes, &mut *cluster).ok();
+                let Some(membership) = read.and_then(|()| cluster.membership(self.machine.node_id())) else {
+                    return Contacted::Failed(bootstrapd_core::failure::TriedReason::NotAMember);
+                };
+                if who == Who::Attempt {
+                    self.founded = Some(cluster);
+                }
+                Contacted::Admitted(membership)
+            }
+            ContactEnd::Welcome => Contacted::Admitted(Membership::default()),
+            ContactEnd::Refused(failure) => Contacted::Refused(failure),
+            ContactEnd::Failed(reason) => Contacted::Failed(reason),
+        }
+    }
+
+    fn found(&mut self, password: PasswordHash, registration: Registration) -> io::Result<Membership> {
+        let (cluster_id, epoch_tag) = (Id(secret::random()?), Id(secret::random()?));
+        let seed = Seed { cluster_id, epoch_tag, key: Key(secret::random()?), password, registration };
         let cluster = Box::new(self.machine.found(seed, &self.facts, self.clock.now));
         let membership = cluster.membership(self.machine.node_id());
         self.founded = Some(cluster);
@@ -302,6 +412,7 @@ impl Agent {
         if let (Some(membership), Some(cluster)) = (self.machine.membership(), founded) {
             log::info("bootstrap completed", &[("cluster", &cluster.name), ("uid", &membership.uid)]);
             self.cluster = Some(cluster);
+            self.live_with_others();
         } else if let Some(failure) = self.machine.failure() {
             let first: String = self.machine.problems().first().chars().collect();
             let message = if failure.message.is_empty() { &first } else { failure.message.as_str() };

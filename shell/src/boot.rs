@@ -38,6 +38,8 @@ pub struct Boot {
     pub facts: Box<NodeInfo>,
     /// The cluster that it is in.
     pub cluster: Option<Box<Cluster>>,
+    /// The one that has admitted it and may not know that it has got there.
+    pub adopted: Option<Box<Cluster>>,
     /// Why nothing can be said of it.
     pub broken: Option<String>,
     /// Its own record.
@@ -89,7 +91,9 @@ pub fn boot(places: &Places, machine: &mut Machine) -> io::Result<Boot> {
         Found::Record { value, bytes, in_step } => {
             machine.restore(&value, &defaults, node::now());
             let found = match value.membership {
-                Some(membership) if machine.is_member() || machine.is_expelled() => belonging(machine, membership),
+                Some(membership) if machine.is_member() || machine.is_expelled() || machine.adopted().is_some() => {
+                    belonging(machine, membership)
+                }
                 _ => without_cluster(&value, &defaults, machine).map_or(Ok(None), Err),
             };
             // Last, and only when all is well: as long as the record says "in an attempt", the next start clears what
@@ -109,7 +113,9 @@ pub fn boot(places: &Places, machine: &mut Machine) -> io::Result<Boot> {
             (None, Some(why))
         }
     };
-    Ok(Boot { facts: node::read(), cluster, broken, node_record, shows_bigstore: places.bigstore.is_some() })
+    let (cluster, adopted) = if machine.adopted().is_some() { (None, cluster) } else { (cluster, None) };
+    let shows_bigstore = places.bigstore.is_some();
+    Ok(Boot { facts: node::read(), cluster, adopted, broken, node_record, shows_bigstore })
 }
 
 /// The remedies for a record that cannot be read.
@@ -145,7 +151,8 @@ fn save(machine: &mut Machine, node_record: &Pair) -> io::Result<()> {
 
 /// Makes the end of an attempt that was cut short durable, and brings up a copy that a crash left behind.
 fn mend_own(record: &NodeRecord, bytes: &[u8], in_step: bool, node_record: &Pair, machine: &mut Machine) {
-    if record.standing.is_attempt() {
+    // A joiner that has made the record its own goes on as it is.
+    if record.standing.is_attempt() && machine.adopted().is_none() {
         warn_unless_mended(save(machine, node_record));
     } else if !in_step {
         warn_unless_mended(node_record.save(bytes));

@@ -46,6 +46,7 @@ enum Wait {
     Login([u8; 32], Call),
     Accepting,
     Validating(u32),
+    Keeping(u32),
 }
 
 /// See the module.
@@ -271,6 +272,7 @@ impl Connection {
             }
             Step::Accepting => self.enter(Phase::Waiting(Wait::Accepting), WAIT_MS, now),
             Step::Validating(number) => self.enter(Phase::Waiting(Wait::Validating(number)), WAIT_MS, now),
+            Step::Keeping(number) => self.enter(Phase::Waiting(Wait::Keeping(number)), WAIT_MS, now),
         }
     }
 
@@ -320,7 +322,8 @@ impl Connection {
     fn post(&mut self, purpose: Purpose, body: &[u8], shared: &mut Shared) {
         self.body = Body::None;
         self.expects_continue = false;
-        self.step(shared, None, |agent, reply| agent.post(purpose, body, reply));
+        let source = self.source;
+        self.step(shared, None, |agent, reply| agent.post(purpose, body, source, reply));
     }
 
     /// Answers to a message that is refused, and closes behind the answer.
@@ -340,6 +343,7 @@ impl Connection {
                 }
             }
             Phase::Waiting(Wait::Validating(number)) => shared.agent.abandon(*number),
+            Phase::Waiting(Wait::Keeping(number)) => shared.agent.forget(*number),
             Phase::Head | Phase::Dropping(..) | Phase::Waiting(_) | Phase::Closing { .. } => {}
         }
     }
@@ -375,7 +379,10 @@ impl Connection {
             (Wait::Validating(number), News::Validated(ended) | News::Overtaken(ended)) if number == *ended => {
                 self.step(shared, None, |agent, reply| agent.validated(number, reply));
             }
-            (Wait::Login(..) | Wait::Accepting | Wait::Validating(_), _) => return false,
+            (Wait::Keeping(number), News::Kept(kept, good)) if number == *kept => {
+                self.step(shared, None, |agent, reply| agent.record_kept(number, *good, reply));
+            }
+            (Wait::Login(..) | Wait::Accepting | Wait::Validating(_) | Wait::Keeping(_), _) => return false,
         }
         true
     }

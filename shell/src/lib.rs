@@ -2,7 +2,8 @@
 //!
 //! To read in this order: [`server`] is the loop; [`connection`] one connection; [`http`] its framing; [`agent`] the
 //! node's mind; [`perform`] the slow work; [`boot`] what a start finds; [`store`] records on disk; [`node`] facts of
-//! the machine; [`logins`] and [`secret`] credentials. [`options`] and [`serve`] start a node, [`client`] asks one.
+//! the machine; [`logins`] and [`secret`] credentials; [`peer`] and [`exchange`] what a node asks of others, [`opaque`]
+//! and [`seal`] how they trust each other. [`options`] and [`serve`] start a node, [`client`] asks one.
 
 #![forbid(unsafe_code)]
 
@@ -11,14 +12,18 @@ pub mod boot;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod connection;
+pub mod exchange;
 pub mod exit;
 pub mod http;
 pub mod log;
 pub mod logins;
 pub mod node;
+pub mod opaque;
 pub mod options;
+pub mod peer;
 pub mod perform;
 pub mod reset;
+pub mod seal;
 pub mod secret;
 pub mod serve;
 pub mod server;

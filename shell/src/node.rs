@@ -126,6 +126,28 @@ pub fn uptime_ms() -> u64 {
     seconds.saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)
 }
 
+/// The clock, in milliseconds since 1970.
+#[must_use]
+pub fn clock_ms() -> u64 {
+    let Ok(time) = clock_gettime(ClockId::CLOCK_REALTIME) else { return 0 };
+    let [seconds, nanoseconds] = [time.tv_sec(), time.tv_nsec()].map(|part| u64::try_from(part).unwrap_or_default());
+    seconds.saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)
+}
+
+/// Who runs this process: the user's name, or the number where it has none.
+#[must_use]
+pub fn user() -> Text<FACT_BYTES_MAX> {
+    let uid = nix::unistd::geteuid();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let number = uid.to_string();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1) == Some(number.as_str())).then_some(name)
+    });
+    text(name.unwrap_or(&number))
+}
+
 /// The machine's own name; a system call, no look-up.
 #[must_use]
 pub fn host_name() -> Option<String> {

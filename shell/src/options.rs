@@ -50,6 +50,17 @@ pub const SERVE: Verb = Verb {
         PERSISTENT_PATH,
         flag("ephemeral-path", "DIR", "where data lives that may be lost [ephemeral in the state directory]"),
         flag("bigstore-path", "DIR", "flash storage [bigstore in the state directory]"),
+        flag(
+            "advertise",
+            "ADDR:PORT",
+            "where other nodes reach this one [the node's address and the port of a listener]",
+        ),
+        flag("allow-plaintext", "", "talk to other machines in plain HTTP"),
+        flag("beat", "SECONDS", "how often members say that they are there [5]"),
+        flag("max-clock-skew", "SECONDS", "how far the clock of a joiner may be off [5]"),
+        flag("socket-dir", "DIR", "compared when a node joins [/run/bootstrapd]"),
+        flag("config-dir", "DIR", "likewise [/etc/bootstrapd]"),
+        flag("install-dir", "DIR", "likewise [/opt/bootstrapd]"),
         flag("license-key", "KEY", "the public key of licences: 64 hex digits, base64, or a file that holds either"),
     ],
 };

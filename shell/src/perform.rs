@@ -8,19 +8,21 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use bootstrapd_core::cluster::{Cluster, PasswordHash};
-use bootstrapd_core::failure::Violation;
+use bootstrapd_core::cluster::{Cluster, PasswordHash, Registration};
+use bootstrapd_core::failure::{Cause, Failure, Violation};
 use bootstrapd_core::license::{self, Terms};
 use bootstrapd_core::machine::{FileId, PathTrouble, PathsFound};
+use bootstrapd_core::peer::Ask;
 use bootstrapd_core::record::Id;
 use nix::sys::eventfd::EventFd;
 use nix::sys::stat::stat;
 use nix::unistd::{AccessFlags, access};
 use zeroize::Zeroizing;
 
-use crate::node;
+use crate::peer::{self, ContactEnd, Errand, Told};
 use crate::secret::{self, LicenseKey};
-use crate::store::{Found, Pair};
+use crate::store::{self, Found, Pair};
+use crate::{node, opaque};
 
 /// How often the sizes of file systems and the memory are looked at.
 const REFRESH: Duration = Duration::from_secs(5);
@@ -37,8 +39,10 @@ pub enum Work {
     CheckPaths([Option<String>; 4], Id),
     /// Open a licence.
     VerifyLicense(String, Option<LicenseKey>),
-    /// Hash a new password, on a machine with so many bytes of memory.
-    Hash(Zeroizing<Vec<u8>>, Option<u64>),
+    /// Hash and register a new password of this user, on a machine with so many bytes of memory.
+    Hash(String, Zeroizing<Vec<u8>>, Option<u64>),
+    /// Read a record to recover from, and check these credentials by it, if there are any.
+    ReadRecovery(PathBuf, String, Zeroizing<Vec<u8>>),
 }
 
 /// What came of it.
@@ -53,7 +57,9 @@ pub enum Outcome {
     /// Of [`Work::VerifyLicense`].
     LicenseVerified(Result<Terms, Violation>),
     /// Of [`Work::Hash`].
-    Hashed(io::Result<PasswordHash>),
+    Hashed(io::Result<(PasswordHash, Registration)>),
+    /// Of [`Work::ReadRecovery`].
+    RecoveryRead(Result<Box<Cluster>, Failure>),
 }
 
 /// On whose behalf work is done.
@@ -63,6 +69,8 @@ pub enum Who {
     Attempt,
     /// The validation with this number.
     Validation(u32),
+    /// The cluster's record, which changes without any attempt of this node.
+    Record,
 }
 
 /// A job for the worker.
@@ -94,6 +102,14 @@ pub enum Done {
     Facts([Option<u64>; 3], Option<u64>),
     /// A login was checked.
     Login([u8; 32], bool),
+    /// [`Errand::Contact`] ended.
+    Contacted(Who, ContactEnd),
+    /// [`Errand::Wait`] ended.
+    Waited(Who),
+    /// What a member said to a question.
+    Told(Id, Ask, Told),
+    /// It is time for a beat.
+    Beat,
 }
 
 /// Work that waits for a thread.
@@ -124,7 +140,7 @@ impl<T> Queue<T> {
     }
 
     /// The next one, after a wait; `None` where `patience` ends first.
-    fn next(&self, patience: Duration) -> Option<T> {
+    pub(crate) fn next(&self, patience: Duration) -> Option<T> {
         let waiting = self.arrived.wait_timeout_while(self.lock(), patience, |waiting| waiting.is_empty());
         waiting.unwrap_or_else(PoisonError::into_inner).0.pop_front()
     }
@@ -136,14 +152,16 @@ pub struct Threads {
     pub jobs: Arc<Queue<Job>>,
     /// To the hasher.
     pub logins: Arc<Queue<LoginJob>>,
-    /// From both.
+    /// To the one that talks to other nodes.
+    pub errands: Arc<Queue<Errand>>,
+    /// From all of them.
     pub done: Arc<Queue<Done>>,
     /// Readable when something is in `done`.
     pub bell: Arc<EventFd>,
 }
 
 impl Threads {
-    /// Starts the worker and the hasher. They live as long as the process.
+    /// Starts them. They live as long as the process.
     ///
     /// # Errors
     /// Where the system has no more threads or descriptors.
@@ -153,21 +171,24 @@ impl Threads {
         let threads = Self {
             jobs: Arc::new(Queue::new()),
             logins: Arc::new(Queue::new()),
+            errands: Arc::new(Queue::new()),
             done: Arc::new(Queue::new()),
             bell: Arc::new(bell),
         };
-        let tell = |done: Arc<Queue<Done>>, bell: Arc<EventFd>| {
+        let tell = || {
+            let (done, bell) = (Arc::clone(&threads.done), Arc::clone(&threads.bell));
             move |item| {
                 done.push(item);
                 // A bell that cannot be rung rings already.
                 let _ = bell.write(1);
             }
         };
-        let (jobs, tell_work) = (Arc::clone(&threads.jobs), tell(Arc::clone(&threads.done), Arc::clone(&threads.bell)));
+        let (jobs, logins, errands) =
+            (Arc::clone(&threads.jobs), Arc::clone(&threads.logins), Arc::clone(&threads.errands));
+        let (tell_work, tell_login, tell_end) = (tell(), tell(), tell());
         spawn("worker", move || work(&jobs, tell_work))?;
-        let (logins, tell_login) =
-            (Arc::clone(&threads.logins), tell(Arc::clone(&threads.done), Arc::clone(&threads.bell)));
         spawn("hasher", move || check_logins(&logins, tell_login))?;
+        spawn("peer", move || peer::run(&errands, tell_end))?;
         Ok(threads)
     }
 }
@@ -215,16 +236,35 @@ fn perform(work: Work) -> Outcome {
         Work::Save(pair, bytes) => Outcome::Saved(pair.save(&bytes)),
         Work::Discard(pair) => Outcome::Discarded(pair.discard()),
         Work::CheckPaths(paths, node_id) => {
+            let [_, _, flash, _] = &paths;
+            let flash = flash.as_deref().and_then(node::size);
             let found = paths.map(|path| path.map(|path| check_path(Path::new(&path), node_id)));
-            Outcome::PathsChecked(PathsFound { found })
+            Outcome::PathsChecked(PathsFound { found, flash })
         }
         Work::VerifyLicense(text, key) => {
             let verify =
                 |statement: &[u8], signature: &[u8; 64]| key.is_some_and(|key| key.verify(statement, signature));
             Outcome::LicenseVerified(license::open(&text, verify))
         }
-        Work::Hash(password, memory) => Outcome::Hashed(secret::hash_password(&password, memory)),
+        Work::Hash(user, password, memory) => {
+            Outcome::Hashed(secret::hash_password(&password, memory).and_then(|hash| {
+                let registration = opaque::register(user.as_bytes(), &password, hash.cost)?;
+                Ok((hash, registration))
+            }))
+        }
+        Work::ReadRecovery(file, user, password) => Outcome::RecoveryRead(read_recovery(&file, &user, &password)),
     }
+}
+
+/// Whoever names the administrator must know the password; whoever names nobody has the record, which is as good.
+fn read_recovery(file: &Path, user: &str, password: &[u8]) -> Result<Box<Cluster>, Failure> {
+    let cluster = store::read_recovery(file)?;
+    let denied =
+        !user.is_empty() && (!cluster.is_administrator(user) || !secret::verify_password(password, &cluster.password));
+    if denied {
+        return Err(Failure::new(Cause::AccessDenied {}, "the credentials are not those of the recovered cluster"));
+    }
+    Ok(cluster)
 }
 
 fn check_path(path: &Path, node_id: Id) -> Result<FileId, PathTrouble> {

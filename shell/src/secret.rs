@@ -40,31 +40,36 @@ pub fn hash_password(password: &[u8], memory: Option<u64>) -> std::io::Result<Pa
     let small = memory.is_some_and(|bytes| bytes < SMALL_MACHINE_BYTES);
     let cost = if small { HashCost::Small } else { HashCost::Standard };
     let salt = random()?;
-    let hash = argon2id(password, cost, &salt)?;
+    let mut hash = [0; 32];
+    argon2id(password, cost, &salt, &mut hash)?;
     Ok(PasswordHash { cost, salt, hash })
 }
 
 /// Whether `password` is the one that was hashed.
 #[must_use]
 pub fn verify_password(password: &[u8], expected: &PasswordHash) -> bool {
-    argon2id(password, expected.cost, &expected.salt).is_ok_and(|hash| equal(&hash, &expected.hash))
+    let mut hash = [0; 32];
+    argon2id(password, expected.cost, &expected.salt, &mut hash).is_ok_and(|()| equal(&hash, &expected.hash))
 }
 
-fn argon2id(password: &[u8], cost: HashCost, salt: &[u8; 16]) -> std::io::Result<[u8; 32]> {
+/// Argon2id, one at a time in the whole process.
+///
+/// # Errors
+/// Where there is not enough memory.
+pub(crate) fn argon2id(password: &[u8], cost: HashCost, salt: &[u8; 16], hash: &mut [u8]) -> std::io::Result<()> {
     let (kib, passes) = match cost {
         HashCost::Standard => (19 * 1024, 2),
         HashCost::Small => (7 * 1024, 5),
     };
-    let params = Params::new(kib, passes, 1, Some(32)).map_err(|error| std::io::Error::other(error.to_string()))?;
+    let params =
+        Params::new(kib, passes, 1, Some(hash.len())).map_err(|error| std::io::Error::other(error.to_string()))?;
     let _one_at_a_time = HASHING.lock();
     let mut memory = Vec::new();
     memory.try_reserve_exact(params.block_count()).map_err(std::io::Error::other)?;
     memory.resize(params.block_count(), Block::default());
-    let mut hash = [0; 32];
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into_with_memory(password, salt, &mut hash, &mut memory)
-        .map_err(|error| std::io::Error::other(error.to_string()))?;
-    Ok(hash)
+        .hash_password_into_with_memory(password, salt, hash, &mut memory)
+        .map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 /// Compares without telling by time where two values differ.

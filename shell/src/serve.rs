@@ -5,18 +5,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use bootstrapd_core::machine::Machine;
-use bootstrapd_core::node::SOFTWARE_VERSION;
+use bootstrapd_core::node::{SOFTWARE_VERSION, Settings, is_reachable};
 use nix::sys::resource::{Resource, setrlimit};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Habits};
 use crate::boot::{self, Boot, Places};
 use crate::options::{self, Values};
 use crate::perform::{STACK_BYTES, Threads};
 use crate::secret::LicenseKey;
 use crate::server::{self, Server};
-use crate::{exit, log, store};
+use crate::{exit, log, node, store};
 
 /// This process's node. It is a static because it is large and blank: so it takes memory as it is used. The loop's
 /// thread holds it as long as it runs.
@@ -43,6 +44,8 @@ fn start(values: &Values) -> Result<(), Failed> {
     let addresses = addresses(values).map_err(usage)?;
     let license_key = license_key(values)?;
     let places = places(values).map_err(usage)?;
+    let (habits, settings, advertise) =
+        (habits(values).map_err(usage)?, settings(values).map_err(usage)?, advertise(values).map_err(usage)?);
     // No secret may end up in a file. A limit of one byte stops dumps to a pipe as well, which one of none does not.
     let _ = setrlimit(Resource::RLIMIT_CORE, 1, 1);
     let signals = server::take_signals().map_err(cannot)?;
@@ -52,10 +55,13 @@ fn start(values: &Values) -> Result<(), Failed> {
     })?;
     // What is on disk is known before anything listens.
     let mut machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
-    let boot = boot_aside(&places, &mut machine).map_err(cannot)?;
+    let mut boot = boot_aside(&places, &mut machine).map_err(cannot)?;
     let listeners = server::listen_on(&addresses).map_err(cannot)?;
+    boot.facts.listeners = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    boot.facts.settings = settings;
+    boot.facts.advertise = advertise;
     let threads = Threads::start().map_err(cannot)?;
-    let agent = Agent::new(machine, boot, threads, license_key).map_err(cannot)?;
+    let agent = Agent::new(machine, boot, threads, license_key, habits).map_err(cannot)?;
     let mut server = Server::new(agent, listeners, signals).map_err(cannot)?;
     server.settle();
     announce(&server);
@@ -102,6 +108,39 @@ fn addresses(values: &Values) -> Result<Vec<SocketAddr>, String> {
         address.ok_or_else(|| format!("--listen takes ADDR:PORT with an IP address, not {}", text.display()))
     };
     given.into_iter().map(parse).collect()
+}
+
+fn habits(values: &Values) -> Result<Habits, String> {
+    let seconds = |name: &str, default: u64, least: u64| {
+        let Some(text) = values.text(name)? else { return Ok(default) };
+        let number = text.parse().ok().filter(|number| (least..=3600).contains(number));
+        number.ok_or_else(|| format!("--{name} takes a number of seconds from {least} to 3600, not {text}"))
+    };
+    Ok(Habits {
+        beat: Duration::from_secs(seconds("beat", 5, 1)?),
+        max_skew_seconds: seconds("max-clock-skew", 5, 0)?,
+        allow_plaintext: values.is_on("allow-plaintext"),
+    })
+}
+
+/// What every node of a cluster must have alike.
+fn settings(values: &Values) -> Result<Settings, String> {
+    let path = |name: &str, default: &str| {
+        let text = values.text(name)?.unwrap_or_else(|| default.to_owned());
+        heapless::String::try_from(text.as_str()).map_err(|_| format!("--{name} is too long"))
+    };
+    Ok(Settings {
+        socket_dir: path("socket-dir", "/run/bootstrapd")?,
+        config_dir: path("config-dir", "/etc/bootstrapd")?,
+        install_dir: path("install-dir", "/opt/bootstrapd")?,
+        user: node::user(),
+    })
+}
+
+fn advertise(values: &Values) -> Result<Option<SocketAddr>, String> {
+    let Some(text) = values.text("advertise")? else { return Ok(None) };
+    let address = text.parse().ok().filter(|address: &SocketAddr| is_reachable(address.ip()) && address.port() != 0);
+    address.map(Some).ok_or_else(|| format!("--advertise takes ADDR:PORT of an address that others reach, not {text}"))
 }
 
 fn license_key(values: &Values) -> Result<Option<LicenseKey>, Failed> {

@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use bootstrapd_core::cluster::Cluster;
+use bootstrapd_core::failure::{Cause, Failure};
 use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, NODE_RECORD_BYTES_MAX};
 use bootstrapd_core::record::{self, Fault, Kind, NodeRecord, Record};
 use nix::fcntl::{Flock, FlockArg};
@@ -114,7 +115,7 @@ impl Pair {
         let mut in_step = 0_usize;
         let mut unreadable = None;
         for file in self.files() {
-            match self.read::<T>(&file) {
+            match read::<T>(&file, self.bytes_max()) {
                 Ok((value, bytes)) => {
                     let same = best.as_ref().is_some_and(|(_, other)| *other == bytes);
                     in_step = in_step.saturating_add(usize::from(best.is_none() || same));
@@ -123,34 +124,13 @@ impl Pair {
                     }
                 }
                 Err(Unread::Missing) => {}
-                Err(Unread::Because(why)) => _ = unreadable.get_or_insert((file, why)),
+                Err(Unread::Because(why) | Unread::Refused(why)) => _ = unreadable.get_or_insert((file, why)),
             }
         }
         match (best, unreadable) {
             (Some((value, bytes)), _) => Found::Record { value, bytes, in_step: in_step == COPIES.len() },
             (None, Some((file, why))) => Found::Unreadable { file, why },
             (None, None) => Found::Nothing,
-        }
-    }
-
-    fn read<T: Versioned>(&self, file: &Path) -> Result<(Box<T>, Vec<u8>), Unread> {
-        let because = |error: io::Error| {
-            if is_missing(&error) { Unread::Missing } else { Unread::Because(format!("cannot be read: {error}")) }
-        };
-        let opened = OpenOptions::new().read(true).custom_flags(libc_flags()).open(file).map_err(because)?;
-        if !opened.metadata().map_err(because)?.is_file() {
-            return Err(Unread::Because("is not a regular file".to_owned()));
-        }
-        let limit = u64::try_from(self.bytes_max()).unwrap_or(u64::MAX);
-        let mut bytes = Vec::new();
-        opened.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(because)?;
-        if bytes.len() > self.bytes_max() {
-            return Err(Unread::Because(Fault::Foreign.to_string()));
-        }
-        let mut value = Box::<T>::default();
-        match record::decode(&bytes, &mut *value) {
-            Ok(()) => Ok((value, bytes)),
-            Err(fault) => Err(Unread::Because(fault.to_string())),
         }
     }
 
@@ -260,7 +240,46 @@ fn is_missing(error: &io::Error) -> bool {
 
 enum Unread {
     Missing,
+    /// The system does not give it.
+    Refused(String),
+    /// It is no such record.
     Because(String),
+}
+
+fn read<T: Versioned>(file: &Path, bytes_max: usize) -> Result<(Box<T>, Vec<u8>), Unread> {
+    let because = |error: io::Error| {
+        if is_missing(&error) { Unread::Missing } else { Unread::Refused(format!("cannot be read: {error}")) }
+    };
+    let opened = OpenOptions::new().read(true).custom_flags(libc_flags()).open(file).map_err(because)?;
+    if !opened.metadata().map_err(because)?.is_file() {
+        return Err(Unread::Refused("is not a regular file".to_owned()));
+    }
+    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    opened.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(because)?;
+    if bytes.len() > bytes_max {
+        return Err(Unread::Because(Fault::Foreign.to_string()));
+    }
+    let mut value = Box::<T>::default();
+    match record::decode(&bytes, &mut *value) {
+        Ok(()) => Ok((value, bytes)),
+        Err(fault) => Err(Unread::Because(fault.to_string())),
+    }
+}
+
+/// Reads one copy of a cluster's record, wherever it lies, to recover from it.
+///
+/// # Errors
+/// A failure that names the file: of a path where it cannot be read, of the configuration where it is no such record.
+pub fn read_recovery(file: &Path) -> Result<Box<Cluster>, Failure> {
+    let shown = file.display();
+    let (cause, why) = match read::<Cluster>(file, CLUSTER_RECORD_BYTES_MAX) {
+        Ok((cluster, _)) => return Ok(cluster),
+        Err(Unread::Missing) => (Cause::PathError {}, "does not exist".to_owned()),
+        Err(Unread::Refused(why)) => (Cause::PathError {}, why),
+        Err(Unread::Because(why)) => (Cause::ConfigError { required_rack_id: None }, why),
+    };
+    Err(Failure::new(cause, format_args!("\"{shown}\" {why}")))
 }
 
 /// A record behind a link could be anybody's.

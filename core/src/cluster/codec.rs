@@ -1,10 +1,10 @@
 //! The cluster's record on disk: what is written, and below each the mirror that reads it.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use heapless::{String, Vec};
 
-use super::{Cluster, HashCost, Member, PasswordHash, write_suffix};
+use super::{Cluster, HashCost, Key, Member, MemberStatus, PasswordHash, Registration, Retired, write_suffix};
 use crate::config::{BigstoreDriver, DnsSuffix, Limits, Placement, Policy, Ports, ProxyPolicy};
 use crate::fields::Fields;
 use crate::record::{Hex, Id, Kind, Record};
@@ -34,9 +34,18 @@ impl Record for Cluster {
         let PasswordHash { cost, salt, hash } = &self.password;
         writer.name("username").text(&self.username).name("password").open('{').name("cost").text(cost.name());
         writer.name("salt").display(Hex(salt)).name("hash").display(Hex(hash)).close('}');
+        let Registration { setup, file } = &self.registration;
+        writer.name("registration").open('{').name("setup").display(Hex(setup));
+        writer.name("file").display(Hex(file)).close('}');
+        self.settings.write(writer.name("settings"));
         writer.name("members").open('[');
         for member in &self.members {
             member.write_record(writer);
+        }
+        writer.close(']').name("retired").open('[');
+        for Retired { uid, node_id, key } in &self.retired {
+            writer.open('{').name("uid").number(u64::from(*uid)).name("node_id").display(*node_id);
+            writer.name("key").display(Hex(&key.0)).close('}');
         }
         writer.close(']').close('}');
     }
@@ -57,7 +66,11 @@ impl Record for Cluster {
         fields.name("username").text(&mut self.username).name("password").open('{');
         fields.name("cost").word(cost, &HashCost::ALL, HashCost::name);
         fields.name("salt").hex(salt).name("hash").hex(hash).close('}');
-        fields.name("members").list(&mut self.members, Member::read_record).close('}');
+        let Registration { setup, file } = &mut self.registration;
+        fields.name("registration").open('{').name("setup").hex(setup).name("file").hex(file).close('}');
+        self.settings.read(fields.name("settings"));
+        fields.name("members").list(&mut self.members, Member::read_record);
+        fields.name("retired").list(&mut self.retired, read_retired).close('}');
     }
 }
 
@@ -102,10 +115,18 @@ fn read_suffix(fields: &mut Fields<'_>) -> DnsSuffix {
     suffix
 }
 
+fn read_retired(fields: &mut Fields<'_>) -> Retired {
+    let mut retired = Retired::default();
+    fields.open('{').name("uid").number(&mut retired.uid).name("node_id").hex(&mut retired.node_id.0);
+    fields.name("key").hex(&mut retired.key.0).close('}');
+    retired
+}
+
 impl Member {
-    fn write_record(&self, writer: &mut Writer<'_>) {
+    pub(super) fn write_record(&self, writer: &mut Writer<'_>) {
         writer.open('{').name("uid").number(u64::from(self.uid)).name("node_id").display(self.node_id);
-        writer.name("addr").display(self.addr).name("external_addr").open('[');
+        writer.name("key").display(Hex(&self.key.0)).name("status").text(self.status.name());
+        writer.name("addr").display(self.addr).name("endpoint").display(self.endpoint).name("external_addr").open('[');
         for address in &self.external_addr {
             writer.display(address);
         }
@@ -117,6 +138,9 @@ impl Member {
             writer.name("bigstore_driver").text(driver.name());
         }
         writer.name("bigstore_enabled").bool(self.bigstore_enabled);
+        if let Some(flash) = self.flash {
+            writer.name("flash").number(flash);
+        }
         if let Some(memory) = self.total_memory {
             writer.name("total_memory").number(memory);
         }
@@ -126,10 +150,17 @@ impl Member {
         writer.name("software_version").text(&self.software_version).close('}');
     }
 
-    fn read_record(fields: &mut Fields<'_>) -> Self {
+    pub(super) fn read_record(fields: &mut Fields<'_>) -> Self {
         let mut member = Self::unknown();
         fields.open('{').name("uid").number(&mut member.uid).name("node_id").hex(&mut member.node_id.0);
-        fields.name("addr").address(&mut member.addr).name("external_addr").addresses(&mut member.external_addr);
+        fields.name("key").hex(&mut member.key.0);
+        fields.name("status").word(&mut member.status, &MemberStatus::ALL, MemberStatus::name);
+        fields.name("addr").address(&mut member.addr);
+        fields
+            .name("endpoint")
+            .parsed(&mut member.endpoint, |text| text.parse().ok())
+            .name("external_addr")
+            .addresses(&mut member.external_addr);
         fields.name("name").text(&mut member.name).name("rack_id").text(&mut member.rack_id);
         fields.name("second_rack_id").text(&mut member.second_rack_id);
         fields.name("accept_servers").bool(&mut member.accept_servers);
@@ -140,6 +171,9 @@ impl Member {
             fields.word(driver, &BigstoreDriver::ALL, BigstoreDriver::name);
         }
         fields.name("bigstore_enabled").bool(&mut member.bigstore_enabled);
+        if let Some(flash) = fields.optional("flash", &mut member.flash) {
+            fields.number(flash);
+        }
         if let Some(memory) = fields.optional("total_memory", &mut member.total_memory) {
             fields.number(memory);
         }
@@ -151,11 +185,14 @@ impl Member {
     }
 
     /// One of whom nothing is known yet.
-    fn unknown() -> Self {
+    pub(super) fn unknown() -> Self {
         Self {
             uid: 0,
             node_id: Id::default(),
+            key: Key::default(),
+            status: MemberStatus::Active,
             addr: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            endpoint: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             external_addr: Vec::new(),
             name: String::new(),
             rack_id: String::new(),
@@ -164,6 +201,7 @@ impl Member {
             limits: Limits::default(),
             bigstore_driver: None,
             bigstore_enabled: false,
+            flash: None,
             total_memory: None,
             cores: None,
             software_version: String::new(),

@@ -14,6 +14,8 @@ use crate::problems::{Place, Problems};
 pub struct PathsFound {
     /// One for each of [`PathRole::ALL`].
     pub found: [Option<Result<FileId, PathTrouble>>; 4],
+    /// Bytes of the file system that holds the flash path.
+    pub flash: Option<u64>,
 }
 
 impl PathsFound {

@@ -20,13 +20,20 @@ impl Machine {
                 Rest::Completed => State::Completed,
             },
             Phase::CheckingPaths | Phase::VerifyingLicense | Phase::Failing { working: false, .. } => State::Initiated,
-            Phase::Founding | Phase::Adopting(_) | Phase::Completing(_) | Phase::Failing { .. } | Phase::Discarding => {
-                match self.action {
-                    Action::CreateCluster => State::CreatingCluster,
-                    Action::JoinCluster => State::JoiningCluster,
-                    Action::RecoverCluster => State::RecoveringCluster,
-                }
-            }
+            Phase::Founding
+            | Phase::Contacting { .. }
+            | Phase::Waiting { .. }
+            | Phase::ReadingRecovery
+            | Phase::Adopting(_)
+            | Phase::Keeping(_)
+            | Phase::Confirming(_)
+            | Phase::Completing(_)
+            | Phase::Failing { .. }
+            | Phase::Discarding => match self.action {
+                Action::CreateCluster => State::CreatingCluster,
+                Action::JoinCluster => State::JoiningCluster,
+                Action::RecoverCluster => State::RecoveringCluster,
+            },
         }
     }
 

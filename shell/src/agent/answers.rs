@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use bootstrapd_core::api::{self, Access, Method, Resource, Standing};
+use bootstrapd_core::api::{self, Access, Method, Peer, Resource, Standing};
 use bootstrapd_core::cluster::Cluster;
 use bootstrapd_core::config::Action;
 use bootstrapd_core::machine::{Machine, Refusal, Trouble};
@@ -34,6 +34,8 @@ pub enum Purpose {
     Bootstrap(Action),
     /// A validation.
     Validate(Action),
+    /// A message of another agent.
+    Peer(Peer),
 }
 
 /// How a request goes on.
@@ -49,6 +51,8 @@ pub enum Step {
     Accepting,
     /// The validation with this number runs.
     Validating(u32),
+    /// The record that the answer with this number speaks of is being made durable.
+    Keeping(u32),
 }
 
 impl Agent {
@@ -94,6 +98,7 @@ impl Agent {
         }
         match api::access(call.resource, call.method, self.standing()) {
             Access::Open => self.permitted(call, reply),
+            Access::Missing => self.nothing(reply),
             Access::NoCluster => self.error(503, "no_cluster", "No cluster bootstrapped", reply),
             Access::Broken => {
                 let why = self.broken.clone().unwrap_or_default();
@@ -121,7 +126,7 @@ impl Agent {
     fn permitted(&mut self, call: &Call, reply: &mut Reply<'_>) -> Step {
         let allow = call.resource.allow();
         if allow.is_empty() {
-            return self.error(404, http::error_code(404), "there is nothing here", reply);
+            return self.nothing(reply);
         }
         if !call.resource.takes(call.method) {
             return self.document(405, allow, reply, |_, writer| {
@@ -134,6 +139,8 @@ impl Agent {
         match call.resource {
             Resource::Bootstrap(action) => self.wants_body(call, Purpose::Bootstrap(action), reply),
             Resource::Validate(action) => self.wants_body(call, Purpose::Validate(action), reply),
+            Resource::Peer(Peer::Challenge) => self.challenge(reply),
+            Resource::Peer(peer) => self.wants_body(call, Purpose::Peer(peer), reply),
             _ if !call.acceptable => self.error(406, http::error_code(406), "nothing here is of that type", reply),
             Resource::Status => self.status(reply),
             Resource::Health => self.word(200, "ok", reply),
@@ -147,7 +154,7 @@ impl Agent {
     }
 
     fn wants_body(&mut self, call: &Call, purpose: Purpose, reply: &mut Reply<'_>) -> Step {
-        if let Err(status) = call.content_type {
+        if let (Err(status), Purpose::Bootstrap(_) | Purpose::Validate(_)) = (call.content_type, purpose) {
             return self.error(status, http::error_code(status), "the content type must be application/json", reply);
         }
         if !call.has_length {
@@ -156,6 +163,7 @@ impl Agent {
             return self.error(411, http::error_code(411), "a POST needs Content-Length or chunks", reply);
         }
         match (self.machine.check_free(), purpose) {
+            (_, Purpose::Peer(_)) => Step::Read(purpose),
             (Err(refusal), _) => self.refused(refusal, reply),
             (Ok(()), Purpose::Validate(_)) if self.validator.is_some() => {
                 self.busy("another validation is under way, try again", reply)
@@ -165,8 +173,13 @@ impl Agent {
     }
 
     /// Goes on with a request whose body is complete.
-    pub fn post(&mut self, purpose: Purpose, body: &[u8], reply: &mut Reply<'_>) -> Step {
+    pub fn post(&mut self, purpose: Purpose, body: &[u8], source: IpAddr, reply: &mut Reply<'_>) -> Step {
         match purpose {
+            Purpose::Peer(_) if !self.machine.is_member() => self.nothing(reply),
+            Purpose::Peer(Peer::Start) => self.start_proof(body, source, reply),
+            Purpose::Peer(Peer::Finish) => self.finish_proof(body, reply),
+            Purpose::Peer(Peer::Ask) => self.asked(body, reply),
+            Purpose::Peer(Peer::Challenge) => self.challenge(reply),
             Purpose::Bootstrap(action) => match self.machine.start(action, body, self.clock.now) {
                 Ok(effect) => {
                     if let Some((number, _)) = self.validator.take() {
@@ -263,8 +276,8 @@ impl Agent {
             let Some(cluster) = agent.cluster.as_deref() else { return };
             match resource {
                 Resource::Cluster => cluster.write(writer),
-                Resource::Nodes => cluster.write_nodes(writer),
-                Resource::Node(uid) => _ = cluster.member(uid).map(|member| member.write(writer)),
+                Resource::Nodes => cluster.write_nodes(agent.is_down(cluster), writer),
+                Resource::Node(uid) => cluster.write_node(uid, agent.is_down(cluster), writer),
                 Resource::License => cluster.write_license(agent.clock.now, writer),
                 Resource::Root => write_root(cluster, writer),
                 Resource::Status
@@ -272,6 +285,7 @@ impl Agent {
                 | Resource::Validate(_)
                 | Resource::Health
                 | Resource::Ready
+                | Resource::Peer(_)
                 | Resource::Server
                 | Resource::UnknownV1
                 | Resource::Unknown => {}
@@ -293,11 +307,15 @@ impl Agent {
         }
     }
 
+    pub(super) fn nothing(&mut self, reply: &mut Reply<'_>) -> Step {
+        self.error(404, http::error_code(404), "there is nothing here", reply)
+    }
+
     fn unauthorized(&mut self, reply: &mut Reply<'_>) -> Step {
         self.send(&Answer { status: 401, challenge: true, ..Answer::default() }, reply)
     }
 
-    fn busy(&mut self, why: &str, reply: &mut Reply<'_>) -> Step {
+    pub(super) fn busy(&mut self, why: &str, reply: &mut Reply<'_>) -> Step {
         self.page(|_, writer| write_error("busy", why, writer));
         self.send_page(503, "", Some(1), reply)
     }
@@ -312,7 +330,7 @@ impl Agent {
         self.error(503, "internal_error", "a file system of this node does not answer", reply);
     }
 
-    fn error(&mut self, status: u16, code: &str, description: &str, reply: &mut Reply<'_>) -> Step {
+    pub(super) fn error(&mut self, status: u16, code: &str, description: &str, reply: &mut Reply<'_>) -> Step {
         self.document(status, "", reply, |_, writer| write_error(code, description, writer))
     }
 
@@ -345,7 +363,7 @@ impl Agent {
         deliver(&answer, &self.clock.date, reply)
     }
 
-    fn send(&self, answer: &Answer<'_>, reply: &mut Reply<'_>) -> Step {
+    pub(super) fn send(&self, answer: &Answer<'_>, reply: &mut Reply<'_>) -> Step {
         deliver(answer, &self.clock.date, reply)
     }
 }

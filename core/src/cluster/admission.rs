@@ -1,0 +1,450 @@
+//! Who may join, and as what: the only place that knows. Checks come in one fixed order, and the first that fails is
+//! what the joiner hears.
+
+use heapless::{String, Vec};
+
+use super::{Cluster, Key, Liveness, Member, MemberStatus, Retired};
+use crate::failure::{Cause, FailedNode, Failure, Mismatch, RackId};
+use crate::fields::Fields;
+use crate::limits::*;
+use crate::node::{SOFTWARE_VERSION, Settings};
+use crate::record::Id;
+use crate::time::Timestamp;
+use crate::write::Writer;
+
+/// What a replacement must have of the dead node's memory and flash, in hundredths.
+const REPLACEMENT_PERCENT: u64 = 98;
+
+/// What a node that has proved the password says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinRequest {
+    /// Only whether it could join.
+    pub validate: bool,
+    /// Its clock when it sent this, in milliseconds since 1970.
+    pub clock_ms: u64,
+    /// How long an exchange with the cluster took just before, in milliseconds.
+    pub round_trip_ms: u64,
+    /// The oldest version that it wants to live with; may be empty.
+    pub required_version: String<VERSION_BYTES_MAX>,
+    /// The cluster that it wants to join; may be empty.
+    pub cluster_name: String<CLUSTER_NAME_BYTES_MAX>,
+    /// The dead node that it wants to replace.
+    pub uid: Option<u32>,
+    /// Whether it may replace a node of another rack.
+    pub override_rack_id: bool,
+    /// Its settings.
+    pub settings: Settings,
+    /// What it would be as a member; number, key and status are the cluster's to give.
+    pub member: Member,
+}
+
+impl Default for JoinRequest {
+    fn default() -> Self {
+        Self {
+            validate: false,
+            clock_ms: 0,
+            round_trip_ms: 0,
+            required_version: String::new(),
+            cluster_name: String::new(),
+            uid: None,
+            override_rack_id: false,
+            settings: Settings::default(),
+            member: Member::unknown(),
+        }
+    }
+}
+
+impl JoinRequest {
+    /// Writes it for the wire.
+    pub fn write(&self, writer: &mut Writer<'_>) {
+        writer.open('{').name("validate").bool(self.validate).name("clock_ms").number(self.clock_ms);
+        writer.name("round_trip_ms").number(self.round_trip_ms);
+        writer.name("required_version").text(&self.required_version).name("cluster_name").text(&self.cluster_name);
+        if let Some(uid) = self.uid {
+            writer.name("uid").number(u64::from(uid));
+        }
+        writer.name("override_rack_id").bool(self.override_rack_id);
+        self.settings.write(writer.name("settings"));
+        self.member.write_record(writer.name("member"));
+        writer.close('}');
+    }
+
+    /// Reads what [`JoinRequest::write`] wrote.
+    pub fn read(&mut self, fields: &mut Fields<'_>) {
+        fields.open('{').name("validate").bool(&mut self.validate).name("clock_ms").number(&mut self.clock_ms);
+        fields.name("round_trip_ms").number(&mut self.round_trip_ms);
+        fields.name("required_version").text(&mut self.required_version);
+        fields.name("cluster_name").text(&mut self.cluster_name);
+        if let Some(uid) = fields.optional("uid", &mut self.uid) {
+            fields.number(uid);
+        }
+        fields.name("override_rack_id").bool(&mut self.override_rack_id);
+        self.settings.read(fields.name("settings"));
+        self.member = Member::read_record(fields.name("member"));
+        fields.close('}');
+    }
+}
+
+/// What admission depends on beside the record.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// Who was heard of.
+    pub liveness: &'a Liveness,
+    /// Of the clock that never goes back.
+    pub uptime_ms: u64,
+    /// The cluster's clock, in milliseconds since 1970.
+    pub clock_ms: u64,
+    /// How far clocks may be apart.
+    pub max_skew_seconds: u64,
+}
+
+/// What became of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// Its number.
+    pub uid: u32,
+}
+
+/// What a joiner would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    New,
+    /// It was admitted before and has not confirmed.
+    Again(usize),
+    Replacement(u32),
+}
+
+impl Cluster {
+    /// Whether the node could join now.
+    ///
+    /// # Errors
+    /// The [`Failure`] that it would end in.
+    pub fn could_admit(&self, request: &JoinRequest, rules: &Rules<'_>) -> Result<(), Failure> {
+        self.place(request, rules).map(|_| ())
+    }
+
+    /// Admits the node as `provisioning`, with `key` to confirm by. Asked again by the same node, it gets the same number;
+    /// keys given before are void.
+    ///
+    /// # Errors
+    /// Why not; then nothing has changed.
+    pub fn admit(&mut self, request: &JoinRequest, key: Key, rules: &Rules<'_>) -> Result<Admitted, Failure> {
+        let place = self.place(request, rules)?;
+        let (uid, status) = match place {
+            Place::New => (self.next_uid, MemberStatus::Provisioning),
+            Place::Replacement(uid) => (uid, MemberStatus::Replacing),
+            Place::Again(index) => {
+                let before = self.members.remove(index);
+                let found = (before.uid, before.status);
+                self.retire(&before);
+                found
+            }
+        };
+        let member = Member { uid, key, status, ..request.member.clone() };
+        // There is room: that was checked, and who was here before has left.
+        let full = |_| full();
+        self.members.push(member).map_err(full)?;
+        if place == Place::New {
+            self.next_uid = uid.saturating_add(1);
+        }
+        self.changed();
+        Ok(Admitted { uid })
+    }
+
+    /// An admitted node says that it has made the record its own. Whether that changed anything.
+    pub fn confirm(&mut self, node_id: Id) -> bool {
+        let Some(index) = self.members.iter().position(|member| member.node_id == node_id && !member.is_active())
+        else {
+            return false;
+        };
+        let mut member = self.members.remove(index);
+        if let Some(dead) = self.members.iter().position(|dead| dead.uid == member.uid) {
+            let dead = self.members.remove(dead);
+            self.retire(&dead);
+        }
+        member.status = MemberStatus::Active;
+        let _ = self.members.push(member);
+        self.members.sort_unstable_by_key(|member| member.uid);
+        self.changed();
+        true
+    }
+
+    /// Forgets admitted nodes that were silent for too long. Whether there were any.
+    pub fn lapse(&mut self, liveness: &Liveness, uptime_ms: u64) -> bool {
+        self.remove(|member| liveness.has_lapsed(member, uptime_ms))
+    }
+
+    /// A member is there after all: nobody replaces it. Whether somebody was about to.
+    pub fn keep(&mut self, uid: u32) -> bool {
+        self.remove(|member| member.uid == uid && member.status == MemberStatus::Replacing)
+    }
+
+    fn remove(&mut self, mut is_over: impl FnMut(&Member) -> bool) -> bool {
+        let before = self.members.len();
+        while let Some(index) = self.members.iter().position(&mut is_over) {
+            let member = self.members.remove(index);
+            self.retire(&member);
+        }
+        let removed = self.members.len() != before;
+        if removed {
+            self.changed();
+        }
+        removed
+    }
+
+    /// Remembers a node that is no more, to tell it so.
+    pub(super) fn retire(&mut self, member: &Member) {
+        if self.retired.is_full() {
+            self.retired.remove(0);
+        }
+        let _ = self.retired.push(Retired { uid: member.uid, node_id: member.node_id, key: member.key });
+    }
+
+    pub(super) fn changed(&mut self) {
+        self.revision = self.revision.saturating_add(1);
+    }
+
+    /// All checks, in their order.
+    fn place(&self, request: &JoinRequest, rules: &Rules<'_>) -> Result<Place, Failure> {
+        check_clock(request, rules)?;
+        self.check_settings(request)?;
+        let is_down = |member: &&Member| rules.liveness.is_down(self, member, rules.uptime_ms);
+        let own = self.members.iter().position(|member| member.node_id == request.member.node_id);
+        if let Some((index, member)) = own.and_then(|index| Some((index, self.members.get(index)?))) {
+            if !member.is_active() {
+                return Ok(Place::Again(index));
+            }
+            if request.uid != Some(member.uid) || !is_down(&member) {
+                let uid = member.uid;
+                return Err(config_error(format_args!("this node is an active member already, with the uid {uid}")));
+            }
+        }
+        let dead = match request.uid {
+            None => {
+                self.check_degraded(request, is_down)?;
+                None
+            }
+            Some(uid) => Some(self.dead(uid, request, is_down)?),
+        };
+        self.check_room(request, dead, is_down)?;
+        if let Some(dead) = dead {
+            check_strength(dead, &request.member)?;
+        }
+        self.check_rack(request, dead)?;
+        self.check_license(request, dead, rules)?;
+        Ok(dead.map_or(Place::New, |dead| Place::Replacement(dead.uid)))
+    }
+
+    fn check_settings(&self, request: &JoinRequest) -> Result<(), Failure> {
+        let (ours, theirs) = (&self.settings, &request.settings);
+        let mut mismatches = Vec::new();
+        let mut compare = |setting: &str, cluster: &str, node: &str, same: bool| {
+            if !same {
+                let _ = mismatches.push(Mismatch { setting: cut(setting), cluster: cut(cluster), node: cut(node) });
+            }
+        };
+        let version = &request.member.software_version;
+        compare("software_version", SOFTWARE_VERSION, version, series(version) == series(SOFTWARE_VERSION));
+        let required = &request.required_version;
+        let oldest = self.members.iter().map(|member| &*member.software_version).min_by_key(|text| numbers(text));
+        let oldest = oldest.unwrap_or_default();
+        compare("required_version", oldest, required, numbers(oldest) >= numbers(required));
+        for (setting, cluster, node) in [
+            ("install_dir", &*ours.install_dir, &*theirs.install_dir),
+            ("config_dir", &ours.config_dir, &theirs.config_dir),
+            ("service_user", &ours.user, &theirs.user),
+        ] {
+            compare(setting, cluster, node, cluster == node);
+        }
+        let family = |ipv6: bool| if ipv6 { "ipv6" } else { "ipv4" };
+        let ipv6 = request.member.addr.is_ipv6();
+        compare("ip_family", family(self.use_internal_ipv6), family(ipv6), ipv6 == self.use_internal_ipv6);
+        let name = &request.cluster_name;
+        compare("cluster_name", &self.name, name, name.is_empty() || name.eq_ignore_ascii_case(&self.name));
+        if !mismatches.is_empty() {
+            let message = "this node's settings differ from the cluster's";
+            return Err(Failure::new(Cause::NodeConfigMismatch { mismatches }, message));
+        }
+        if ours.socket_dir != theirs.socket_dir {
+            let (expected, actual) = (ours.socket_dir.clone(), theirs.socket_dir.clone());
+            let message = format_args!("the cluster's socket directory is \"{expected}\", this node's is \"{actual}\"");
+            let message: String<MESSAGE_BYTES_MAX> = text(message);
+            return Err(Failure::new(Cause::SocketDirectoryMismatch { expected, actual }, message));
+        }
+        Ok(())
+    }
+
+    /// A cluster with dead members takes only replacements.
+    fn check_degraded(&self, request: &JoinRequest, is_down: impl Fn(&&Member) -> bool) -> Result<(), Failure> {
+        let failed = || self.members.iter().filter(&is_down);
+        if failed().next().is_none() {
+            return Ok(());
+        }
+        let rack = |member: &Member| (!member.rack_id.is_empty()).then(|| member.rack_id.clone());
+        let failed_nodes = failed().map(|member| FailedNode { uid: member.uid, rack_id: rack(member) }).collect();
+        let replace_candidate = replace_candidate(failed(), &request.member);
+        let message = format_args!(
+            "members of the cluster are down; name the one to replace in node.identity.uid (best: {replace_candidate})"
+        );
+        let message: String<MESSAGE_BYTES_MAX> = text(message);
+        Err(Failure::new(Cause::RepairRequired { failed_nodes, replace_candidate }, message))
+    }
+
+    /// The dead member that the joiner wants to replace.
+    fn dead(&self, uid: u32, request: &JoinRequest, is_down: impl Fn(&&Member) -> bool) -> Result<&Member, Failure> {
+        let Some(dead) = self.member(uid) else {
+            return Err(config_error(format_args!("the cluster has no node with the uid {uid}")));
+        };
+        if !is_down(&dead) {
+            return Err(config_error(format_args!("the node with the uid {uid} is not down, it cannot be replaced")));
+        }
+        let other = |member: &Member| member.uid == uid && member.status == MemberStatus::Replacing;
+        if self.members.iter().any(|member| other(member) && member.node_id != request.member.node_id) {
+            return Err(config_error(format_args!("the node with the uid {uid} is being replaced by another one")));
+        }
+        Ok(dead)
+    }
+
+    fn check_room(
+        &self,
+        request: &JoinRequest,
+        dead: Option<&Member>,
+        is_down: impl Fn(&&Member) -> bool,
+    ) -> Result<(), Failure> {
+        let endpoint = request.member.endpoint;
+        let taken = |member: &&Member| {
+            member.endpoint == endpoint && member.node_id != request.member.node_id && !is_down(member)
+        };
+        if let Some(member) = self.members.iter().find(taken) {
+            let uid = member.uid;
+            return Err(config_error(format_args!("the node with the uid {uid} has the address {endpoint} already")));
+        }
+        let replaced = dead.is_some_and(|dead| dead.node_id == request.member.node_id);
+        if self.members.is_full() && !replaced { Err(full()) } else { Ok(()) }
+    }
+
+    fn check_rack(&self, request: &JoinRequest, dead: Option<&Member>) -> Result<(), Failure> {
+        if !self.policy.rack_aware {
+            return Ok(());
+        }
+        let rack = &request.member.rack_id;
+        if rack.is_empty() {
+            let mut current_rack_ids = Vec::<RackId, MEMBERS_MAX>::new();
+            for member in self.members.iter().filter(|member| !member.rack_id.is_empty()) {
+                if !current_rack_ids.iter().any(|known| known.eq_ignore_ascii_case(&member.rack_id)) {
+                    let _ = current_rack_ids.push(member.rack_id.clone());
+                }
+            }
+            let message = "the cluster is rack-aware: node.identity.rack_id is required";
+            return Err(Failure::new(Cause::RackIdRequired { current_rack_ids }, message));
+        }
+        match dead {
+            Some(dead) if !dead.rack_id.eq_ignore_ascii_case(rack) && !request.override_rack_id => {
+                let required = dead.rack_id.clone();
+                let message = format_args!("the node to replace is in the rack \"{required}\"");
+                let message: String<MESSAGE_BYTES_MAX> = text(message);
+                let cause = Cause::ConfigError { required_rack_id: Some(required) };
+                Err(Failure::new(cause, message))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn check_license(&self, request: &JoinRequest, dead: Option<&Member>, rules: &Rules<'_>) -> Result<(), Failure> {
+        let counted = self.members.iter().filter(|member| member.status != MemberStatus::Replacing).count();
+        let nodes = u32::try_from(counted).unwrap_or(u32::MAX).saturating_add(u32::from(dead.is_none()));
+        let now = Timestamp::from_seconds(rules.clock_ms / 1000);
+        let permitted = self.terms.permit(now, &self.name, nodes, request.member.bigstore_enabled);
+        permitted.map_err(|violation| Failure::new(Cause::InvalidLicense { violation }, violation.message()))
+    }
+}
+
+impl Member {
+    /// Whether it has confirmed.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.status == MemberStatus::Active
+    }
+}
+
+/// The joiner's clock at the middle of the exchange, give or take half of it.
+fn check_clock(request: &JoinRequest, rules: &Rules<'_>) -> Result<(), Failure> {
+    let half = i128::from(request.round_trip_ms.min(10_000) / 2);
+    let skew = i128::from(request.clock_ms).saturating_add(half).saturating_sub(i128::from(rules.clock_ms));
+    let allowed = i128::from(rules.max_skew_seconds.saturating_mul(1000)).saturating_add(half);
+    if skew.saturating_abs() <= allowed {
+        return Ok(());
+    }
+    let skew_seconds = i64::try_from(skew / 1000).unwrap_or(if skew < 0 { i64::MIN } else { i64::MAX });
+    let message = format_args!(
+        "this node's clock is {} s {} the cluster's",
+        skew_seconds.unsigned_abs(),
+        if skew < 0 { "behind" } else { "ahead of" }
+    );
+    let message: String<MESSAGE_BYTES_MAX> = text(message);
+    Err(Failure::new(Cause::TimeNotSync { skew_seconds }, message))
+}
+
+/// Whether a replacement has what the dead node had, nearly.
+fn check_strength(dead: &Member, joiner: &Member) -> Result<(), Failure> {
+    let required = |had: u64| u64::try_from(u128::from(had).saturating_mul(REPLACEMENT_PERCENT.into()).div_ceil(100));
+    let lacks = |had: Option<u64>, has: Option<u64>| {
+        let required = had.and_then(|had| required(had).ok())?;
+        (has.unwrap_or_default() < required).then_some(required)
+    };
+    if let Some(required_memory) = lacks(dead.total_memory, joiner.total_memory) {
+        let message = "this node has less memory than the one that it is to replace";
+        return Err(Failure::new(Cause::InsufficientNodeMemory { required_memory }, message));
+    }
+    if let Some(required_flash) = lacks(dead.flash, joiner.flash) {
+        let message = "this node has less flash than the one that it is to replace";
+        return Err(Failure::new(Cause::InsufficientNodeFlash { required_flash }, message));
+    }
+    Ok(())
+}
+
+/// The dead node that the joiner is most fit to replace: the one at its own address; one in its rack that it is strong
+/// enough for; any that it is strong enough for; any.
+fn replace_candidate<'a>(failed: impl Iterator<Item = &'a Member>, joiner: &Member) -> u32 {
+    let rank = |dead: &&Member| {
+        let fits = check_strength(dead, joiner).is_ok();
+        let (at_home, in_rack) = (dead.addr == joiner.addr, dead.rack_id.eq_ignore_ascii_case(&joiner.rack_id));
+        (!at_home, !(fits && in_rack), !fits, dead.uid)
+    };
+    failed.min_by_key(rank).map_or(0, |dead| dead.uid)
+}
+
+fn full() -> Failure {
+    config_error(format_args!("the cluster has {MEMBERS_MAX} members, it takes no more"))
+}
+
+pub(super) fn config_error(message: core::fmt::Arguments<'_>) -> Failure {
+    Failure::new(Cause::ConfigError { required_rack_id: None }, message)
+}
+
+/// A sentence, cut where it is too long.
+fn text<const N: usize>(sentence: core::fmt::Arguments<'_>) -> String<N> {
+    use core::fmt::Write as _;
+    let mut text = String::new();
+    let _ = text.write_fmt(sentence);
+    text
+}
+
+/// As much of `text` as there is room for.
+fn cut<const N: usize>(text: &str) -> String<N> {
+    let mut kept = String::new();
+    let _ = text.chars().try_for_each(|character| kept.push(character));
+    kept
+}
+
+/// The numbers of a version, `X.Y.Z-N`; what is no number counts as nothing.
+fn numbers(version: &str) -> [u64; 4] {
+    let mut parts = version.split(['.', '-']).map(|part| part.parse().unwrap_or_default());
+    [(); 4].map(|()| parts.next().unwrap_or_default())
+}
+
+/// Agents of one series understand each other: the same `X.Y`.
+fn series(version: &str) -> [u64; 2] {
+    let [major, minor, ..] = numbers(version);
+    [major, minor]
+}

@@ -1,0 +1,584 @@
+//! The cluster's other nodes: what they ask of this one and are answered, and what this one makes of their answers.
+//! Only a founder changes the record, and nobody hears of a change before it is durable.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use blake2::digest::consts::U16;
+use blake2::digest::{FixedOutput as _, KeyInit as _, Update as _};
+use bootstrapd_core::cluster::{Cluster, JoinRequest, Key, Member, Rules};
+use bootstrapd_core::failure::TriedReason;
+use bootstrapd_core::fields::Fields;
+use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, PEER_MESSAGE_BYTES_MAX};
+use bootstrapd_core::machine::PathRole;
+use bootstrapd_core::peer::{Ask, Consequence, JoinAnswer, Message, Peers, Word};
+use bootstrapd_core::record::{self, Id};
+use bootstrapd_core::write::Writer;
+
+use super::{Agent, News, Reply, Step};
+use crate::exchange::MEDIA_TYPE;
+use crate::http::Answer;
+use crate::opaque::{self, KE1_BYTES, KE3_BYTES};
+use crate::peer::{ASK, CHALLENGE_BYTES, Errand, FINISH, ID_BYTES, PROTOCOL, Question, Told};
+use crate::perform::{Job, Who, Work, record_path};
+use crate::seal::{self, Direction};
+use crate::{log, node, secret};
+
+mod proofs;
+
+use proofs::Proofs;
+
+/// A challenge is good for so long, in milliseconds.
+const CHALLENGE_MS: u64 = 10_000;
+/// Pause between two confirmations that nobody answered.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How this node lives with others.
+#[derive(Clone, Copy, Debug)]
+pub struct Habits {
+    /// How often members say that they are there.
+    pub beat: Duration,
+    /// How far clocks may be apart.
+    pub max_skew_seconds: u64,
+    /// Whether other machines may be asked in plain HTTP.
+    pub allow_plaintext: bool,
+}
+
+/// What an agent keeps of other nodes, in memory.
+pub(super) struct Others {
+    pub(super) habits: Habits,
+    pub(super) peers: Peers,
+    /// A record with changes that are not durable yet.
+    staged: Option<Box<Cluster>>,
+    /// The one that is being made durable.
+    keeping: Option<Box<Cluster>>,
+    /// Answers that wait for a revision to be durable.
+    pending: Vec<Pending>,
+    pendings: u32,
+    proofs: Proofs,
+    challenge_key: [u8; 64],
+    challenges: u64,
+    /// The last challenge that each node has answered: none counts twice.
+    answered: Vec<(Id, u64)>,
+    /// When the founder answered last, in milliseconds of uptime.
+    founder_answered: u64,
+    /// Whom a member asks next whose founder is silent; and of whom a joiner asks for confirmation.
+    turn: usize,
+}
+
+/// An answer that is ready, but must not be given before a revision is durable.
+struct Pending {
+    number: u32,
+    revision: u64,
+    sealing: Sealing,
+    text: Vec<u8>,
+    /// What is said instead where the record could not be kept.
+    otherwise: Vec<u8>,
+}
+
+/// How an answer is sealed.
+struct Sealing {
+    key: Key,
+    path: &'static str,
+    context: Vec<u8>,
+}
+
+impl Others {
+    pub(super) fn new(habits: Habits, now: u64) -> io::Result<Self> {
+        Ok(Self {
+            habits,
+            peers: Peers::new(millis(habits.beat), now),
+            staged: None,
+            keeping: None,
+            pending: Vec::new(),
+            pendings: 0,
+            proofs: Proofs::default(),
+            challenge_key: secret::random()?,
+            challenges: 0,
+            answered: Vec::new(),
+            founder_answered: now,
+            turn: 0,
+        })
+    }
+
+    /// A challenge: a number that grows, and this process's signature under it.
+    fn challenge(&mut self, now: u64) -> [u8; CHALLENGE_BYTES] {
+        // Several in one millisecond are told apart.
+        self.challenges = self.challenges.wrapping_add(1).max(now << 16);
+        let mut challenge = [0; CHALLENGE_BYTES];
+        let (number, mac) = challenge.split_at_mut(8);
+        number.copy_from_slice(&self.challenges.to_be_bytes());
+        mac.copy_from_slice(&self.sign(self.challenges));
+        challenge
+    }
+
+    fn sign(&self, challenge: u64) -> [u8; 16] {
+        let mut mac = blake2::Blake2bMac::<U16>::new(&self.challenge_key.into());
+        mac.update(&challenge.to_be_bytes());
+        mac.finalize_fixed().into()
+    }
+
+    /// The number of a challenge that is ours and fresh.
+    fn read_challenge(&self, challenge: &[u8], now: u64) -> Option<u64> {
+        let (number, mac) = challenge.split_first_chunk::<8>()?;
+        let number = u64::from_be_bytes(*number);
+        let fresh = now.saturating_sub(number >> 16) <= CHALLENGE_MS;
+        // It is no secret, and only whoever knows a key can do anything with it: how long this takes may be seen.
+        (fresh && mac == self.sign(number)).then_some(number)
+    }
+
+    /// Whether `from` has not answered this challenge before, nor a later one.
+    fn is_first(&mut self, from: Id, challenge: u64) -> bool {
+        match self.answered.iter_mut().find(|(known, _)| *known == from) {
+            Some((_, last)) if challenge <= *last => false,
+            Some((_, last)) => {
+                *last = challenge;
+                true
+            }
+            None => {
+                self.answered.push((from, challenge));
+                true
+            }
+        }
+    }
+}
+
+impl Agent {
+    /// Begins or ends to live with the other nodes of a cluster, as the node's state asks for.
+    pub(super) fn live_with_others(&mut self) {
+        let beat = self.others.habits.beat;
+        self.others.peers = Peers::new(millis(beat), self.clock.uptime_ms);
+        self.others.founder_answered = self.clock.uptime_ms;
+        let others = self.machine.is_member() && self.cluster.is_some();
+        self.threads.errands.push(Errand::Tick(if others { beat } else { Duration::MAX }));
+        if others {
+            self.beat();
+        }
+    }
+
+    /// Time for a beat.
+    pub(super) fn beat(&mut self) {
+        let (now, own) = (self.clock.uptime_ms, self.machine.node_id());
+        self.others.peers.liveness.look(now);
+        self.others.proofs.expire(now);
+        let Some(cluster) = self.cluster.as_deref().filter(|_| self.machine.is_member()) else { return };
+        if cluster.is_founder(own) {
+            if !self.others.peers.is_ready(cluster, own, now) {
+                let others = cluster.members.iter().filter(|member| member.node_id != own).cloned();
+                for member in others.collect::<Vec<Member>>() {
+                    self.ask(&member, Ask::Beat, Duration::ZERO);
+                }
+            }
+            let mut draft = self.draft();
+            if draft.as_mut().is_some_and(|draft| draft.lapse(&self.others.peers.liveness, now)) {
+                self.stage(draft);
+            }
+            return;
+        }
+        let silent =
+            now.saturating_sub(self.others.founder_answered) > millis(self.others.habits.beat).saturating_mul(3);
+        let founder = cluster.founder().cloned();
+        let other = silent.then(|| self.others.next_of(cluster, own)).flatten();
+        for member in founder.into_iter().chain(other) {
+            self.ask(&member, Ask::Beat, Duration::ZERO);
+        }
+    }
+
+    /// Asks a member something; the answer comes as [`Agent::told`].
+    fn ask(&mut self, member: &Member, ask: Ask, after: Duration) {
+        let own = self.machine.node_id();
+        let Some(cluster) = self.cluster_of_question() else { return };
+        let Some(key) = cluster.members.iter().find(|member| member.node_id == own).map(|member| member.key) else {
+            return;
+        };
+        let message = Message { ask, stamp: cluster.stamp() };
+        let question = Question { after, to: member.node_id, endpoint: member.endpoint, from: own, key, message };
+        self.threads.errands.push(Errand::Ask(Box::new(question)));
+    }
+
+    /// The record that this node speaks by: that of an attempt until it is completed.
+    fn cluster_of_question(&self) -> Option<&Cluster> {
+        if self.machine.is_member() { self.cluster.as_deref() } else { self.founded.as_deref() }
+    }
+
+    /// Asks to be known as a member: the founder, and now and then another, for the founder may be another by now.
+    pub(super) fn confirm(&mut self) {
+        let own = self.machine.node_id();
+        let turn = self.others.turn;
+        let Some(cluster) = self.founded.as_deref() else { return };
+        let founder = cluster.founder().cloned();
+        let member = if turn % 4 == 3 { self.others.next_of(cluster, own) } else { None };
+        let Some(member) = member.or(founder) else { return };
+        let after = if turn == 0 { Duration::ZERO } else { AGAIN };
+        self.others.turn = turn.wrapping_add(1);
+        self.ask(&member, Ask::Confirm, after);
+    }
+
+    /// What a member said to a question.
+    pub(super) fn told(&mut self, by: Id, ask: Ask, told: Told) {
+        if ask == Ask::Confirm && !self.machine.is_member() {
+            return self.told_of_confirmation(by, &told);
+        }
+        let now = self.clock.uptime_ms;
+        match told {
+            Told::Record(bytes) => self.follow(&bytes),
+            Told::Answer(answer) => {
+                let Some(cluster) = self.cluster.as_deref().filter(|_| self.machine.is_member()) else { return };
+                let own = self.machine.node_id();
+                if cluster.founder().is_some_and(|founder| founder.node_id == by) {
+                    self.others.founder_answered = now;
+                }
+                let member = cluster.member_of(by).cloned();
+                let consequence = self.others.peers.answered(cluster, own, by, &answer, now);
+                self.conclude(consequence, member.as_ref());
+            }
+            Told::Nothing => {}
+        }
+    }
+
+    fn told_of_confirmation(&mut self, by: Id, told: &Told) {
+        use bootstrapd_core::cluster::Verdict;
+        use bootstrapd_core::machine::{Confirmed, Event};
+        let confirmed = match (told, self.founded.as_deref()) {
+            (Told::Answer(answer), Some(cluster)) => {
+                let by_founder = cluster.founder().is_some_and(|founder| founder.node_id == by);
+                match (answer.word, cluster.judge(&answer.stamp)) {
+                    (Word::Done, Verdict::Current | Verdict::Ahead) if by_founder => Confirmed::Done,
+                    (Word::Gone, Verdict::Current | Verdict::Ahead | Verdict::Newer) => Confirmed::Unknown,
+                    _ => Confirmed::Unanswered,
+                }
+            }
+            _ => Confirmed::Unanswered,
+        };
+        let next = self.handle(Who::Attempt, Event::Confirmed(confirmed));
+        self.drive(Who::Attempt, next);
+    }
+
+    /// Acts on what a message or an answer leads to.
+    fn conclude(&mut self, consequence: Consequence, other: Option<&Member>) {
+        match consequence {
+            Consequence::Nothing | Consequence::Changed => {}
+            Consequence::Follow => {
+                if let Some(member) = other {
+                    self.ask(member, Ask::Record, Duration::ZERO);
+                }
+            }
+            Consequence::Superseded => {
+                self.expel(
+                    "this node founded an epoch of its cluster that is over: the cluster was recovered elsewhere",
+                );
+            }
+            Consequence::Expelled => {
+                self.expel("the cluster does not know this node any more: it was replaced, or the cluster was recovered without it");
+            }
+        }
+    }
+
+    fn expel(&mut self, why: &str) {
+        let next = self.machine.expel(why, self.clock.now);
+        if next.is_some() {
+            log::warn("sent away by the cluster", &[("reason", &why)]);
+            self.others.staged = None;
+            self.drive(Who::Attempt, next);
+            self.live_with_others();
+        }
+    }
+
+    /// Takes a newer record, if it is one of this cluster and knows this node.
+    fn follow(&mut self, bytes: &[u8]) {
+        let own = self.machine.node_id();
+        let mut newer = Box::<Cluster>::default();
+        let Some(cluster) = self.cluster.as_deref().filter(|_| self.machine.is_member()) else { return };
+        if record::decode(bytes, &mut *newer).is_err() || !cluster.is_succeeded_by(&newer) || cluster.is_founder(own) {
+            return;
+        }
+        let key = |cluster: &Cluster| cluster.member_of(own).map(|member| member.key);
+        if key(cluster) == key(&newer) {
+            self.stage(Some(newer));
+        } else {
+            self.conclude(Consequence::Expelled, None);
+        }
+    }
+
+    /// The newest record, to be changed.
+    fn draft(&self) -> Option<Box<Cluster>> {
+        self.others.staged.as_ref().or(self.cluster.as_ref()).cloned()
+    }
+
+    /// Makes a changed record the newest, and durable as soon as may be: changes that come meanwhile share the next save.
+    fn stage(&mut self, draft: Option<Box<Cluster>>) {
+        self.others.staged = draft;
+        self.keep();
+    }
+
+    fn keep(&mut self) {
+        if self.others.keeping.is_some() {
+            return;
+        }
+        let Some(staged) = &self.others.staged else { return };
+        let pair = record_path(self.machine.path(PathRole::Ccs));
+        if let Some(bytes) = encode(staged) {
+            self.others.keeping = Some(staged.clone());
+            self.threads.jobs.push(Job::Work(Who::Record, Work::Save(pair, bytes)));
+        } else {
+            self.kept(Err(io::Error::other("the record is too long")));
+        }
+    }
+
+    /// The record that was being saved is durable, or is not.
+    pub(super) fn kept(&mut self, result: io::Result<()>) {
+        let keeping = self.others.keeping.take();
+        if let Err(error) = &result {
+            log::warn("the cluster's record could not be saved", &[("error", error)]);
+            self.others.staged = None;
+        } else if let Some(kept) = keeping {
+            log::info("the cluster's record has changed", &[("epoch", &kept.epoch), ("revision", &kept.revision)]);
+            if self.others.staged.as_ref().is_some_and(|staged| staged.stamp() == kept.stamp()) {
+                self.others.staged = None;
+            }
+            self.cluster = Some(kept);
+        }
+        let durable = self.cluster.as_ref().map_or(0, |cluster| cluster.revision);
+        let failed = result.is_err();
+        let news = self.others.pending.iter().filter(|pending| failed || pending.revision <= durable);
+        self.news.extend(news.map(|pending| News::Kept(pending.number, !failed)));
+        self.keep();
+    }
+
+    /// The members that are down, as far as this node knows.
+    pub(super) fn is_down<'a>(&'a self, cluster: &'a Cluster) -> impl Fn(&Member) -> bool + 'a {
+        let down = self.others.peers.down(cluster, self.machine.node_id(), self.clock.uptime_ms);
+        move |member| down.contains(&member.uid)
+    }
+
+    // What others ask of this node.
+
+    /// Answers with a fresh challenge.
+    pub(super) fn challenge(&mut self, reply: &mut Reply<'_>) -> Step {
+        let challenge = self.others.challenge(self.clock.uptime_ms);
+        self.bytes(&challenge, reply)
+    }
+
+    fn bytes(&self, bytes: &[u8], reply: &mut Reply<'_>) -> Step {
+        self.send(&Answer { status: 200, media_type: MEDIA_TYPE, body: bytes, ..Answer::default() }, reply)
+    }
+
+    /// The first message of a proof.
+    pub(super) fn start_proof(&mut self, body: &[u8], source: IpAddr, reply: &mut Reply<'_>) -> Step {
+        let now = self.clock.uptime_ms;
+        let Some(cluster) = self.cluster.as_deref() else { return self.nothing(reply) };
+        let parts = body.split_first().and_then(|(version, rest)| Some((version, rest.split_at_checked(KE1_BYTES)?)));
+        let Some((&PROTOCOL, (ke1, name))) = parts else {
+            return self.error(400, "bad_message", "the message is malformed or of another version", reply);
+        };
+        if !self.others.proofs.may_start(source, now) {
+            return self.busy("too many proofs of a password, try again", reply);
+        }
+        let known = std::str::from_utf8(name).is_ok_and(|name| cluster.is_administrator(name));
+        let started = secret::random::<ID_BYTES>()
+            .and_then(|id| Ok((id, opaque::Member::start(&cluster.registration, known, name, ke1)?)));
+        let Ok((id, (member, ke2))) = started else {
+            return self.error(400, "bad_message", "the message is malformed", reply);
+        };
+        let cost = u8::from(cluster.password.cost == bootstrapd_core::cluster::HashCost::Small);
+        self.others.proofs.add(id, member, source, now);
+        self.bytes(&[&id[..], &[cost], &ke2].concat(), reply)
+    }
+
+    /// The last message of a proof, and what its sender wants.
+    pub(super) fn finish_proof(&mut self, body: &[u8], reply: &mut Reply<'_>) -> Step {
+        let now = self.clock.uptime_ms;
+        let denied = |agent: &mut Self, reply: &mut Reply<'_>| {
+            agent.error(403, "access_denied", "the password was not proved", reply)
+        };
+        let parts = body.split_first_chunk::<ID_BYTES>();
+        let Some((id, (ke3, sealed))) = parts.and_then(|(id, rest)| Some((id, rest.split_at_checked(KE3_BYTES)?)))
+        else {
+            return self.error(400, "bad_message", "the message is malformed", reply);
+        };
+        let Some(key) = self.others.proofs.finish(id, ke3, now) else { return denied(self, reply) };
+        let sealing = Sealing { key: Key(*key), path: FINISH, context: id.to_vec() };
+        let mut request = JoinRequest::default();
+        let opened = seal::open(&sealing.key, FINISH, Direction::Request, id, sealed);
+        let read = opened.as_deref().and_then(|text| {
+            let mut fields = Fields::new(text).ok()?;
+            request.read(&mut fields);
+            fields.finish().ok()
+        });
+        if read.is_none() {
+            return denied(self, reply);
+        }
+        self.join(&request, sealing, reply)
+    }
+
+    fn join(&mut self, request: &JoinRequest, sealing: Sealing, reply: &mut Reply<'_>) -> Step {
+        let (now, own) = (self.clock.uptime_ms, self.machine.node_id());
+        let Some(cluster) = self.cluster.as_deref() else { return self.nothing(reply) };
+        if !cluster.is_founder(own) {
+            let answer = cluster
+                .founder()
+                .map_or(JoinAnswer::NotNow(TriedReason::NoFounder), |founder| JoinAnswer::Founder(founder.endpoint));
+            return self.sealed(&sealing, &write_join(&answer), reply);
+        }
+        if self.others.peers.bar.is_some() {
+            return self.sealed(&sealing, &write_join(&JoinAnswer::NotNow(TriedReason::NeedsRecovery)), reply);
+        }
+        let not_ready = write_join(&JoinAnswer::NotNow(TriedReason::NotReady));
+        if !self.others.peers.is_ready(cluster, own, now) {
+            return self.sealed(&sealing, &not_ready, reply);
+        }
+        let rules = Rules {
+            liveness: &self.others.peers.liveness,
+            uptime_ms: now,
+            clock_ms: node::clock_ms(),
+            max_skew_seconds: self.others.habits.max_skew_seconds,
+        };
+        let Some(mut draft) = self.draft() else { return self.nothing(reply) };
+        if request.validate {
+            let could = draft.could_admit(request, &rules).map_or_else(JoinAnswer::Refused, |()| JoinAnswer::Welcome);
+            return self.sealed(&sealing, &write_join(&could), reply);
+        }
+        let admitted = secret::random().map(|key| draft.admit(request, Key(key), &rules));
+        match admitted {
+            Ok(Ok(admitted)) => {
+                self.others.peers.liveness.hear(request.member.node_id, now);
+                let addr = request.member.endpoint;
+                log::info("a node is admitted", &[("uid", &admitted.uid), ("endpoint", &addr)]);
+                let revision = draft.revision;
+                let Some(text) = encode(&draft) else { return self.sealed(&sealing, &not_ready, reply) };
+                self.stage(Some(draft));
+                self.pend(Pending { number: 0, revision, sealing, text, otherwise: not_ready })
+            }
+            Ok(Err(failure)) => {
+                let code = failure.cause.code();
+                log::info("a node is not admitted", &[("error_code", &code), ("message", &failure.message)]);
+                self.sealed(&sealing, &write_join(&JoinAnswer::Refused(failure)), reply)
+            }
+            Err(_) => self.sealed(&sealing, &not_ready, reply),
+        }
+    }
+
+    /// A sealed message of a member.
+    pub(super) fn asked(&mut self, body: &[u8], reply: &mut Reply<'_>) -> Step {
+        let (now, own) = (self.clock.uptime_ms, self.machine.node_id());
+        let Some(asked) = self.open(body) else {
+            return self.error(403, "access_denied", "nobody here knows that key", reply);
+        };
+        let Opened { from, is_retired, sealing, message } = asked;
+        let Some(mut draft) = self.draft() else { return self.nothing(reply) };
+        let (answer, consequence) = self.others.peers.hear(&mut draft, own, (from, is_retired), &message, now);
+        let revision = draft.revision;
+        let wants_record = message.ask == Ask::Record && answer.word == Word::Done
+            || message.ask == Ask::Record && answer.word == Word::Outdated;
+        let text = if wants_record { self.cluster.as_deref().and_then(encode) } else { None };
+        let text = text.unwrap_or_else(|| write(|writer| answer.write(writer)));
+        if consequence == Consequence::Changed {
+            log::info("a member's standing has changed", &[("node_id", &from)]);
+            self.stage(Some(draft));
+        } else {
+            let sender = self.cluster.as_deref().and_then(|cluster| cluster.member_of(from)).cloned();
+            self.conclude(consequence, sender.as_ref());
+        }
+        let durable = self.cluster.as_ref().map_or(0, |cluster| cluster.revision);
+        if revision > durable && message.ask != Ask::Record {
+            let mut kept_not = answer;
+            kept_not.word = Word::Elsewhere;
+            let otherwise = write(|writer| kept_not.write(writer));
+            return self.pend(Pending { number: 0, revision, sealing, text, otherwise });
+        }
+        self.sealed(&sealing, &text, reply)
+    }
+
+    fn open(&mut self, body: &[u8]) -> Option<Opened> {
+        let cluster = self.others.staged.as_deref().or(self.cluster.as_deref())?;
+        let (context, sealed) = body.split_at_checked(ID_BYTES.saturating_add(CHALLENGE_BYTES))?;
+        let (from, challenge) = context.split_first_chunk::<ID_BYTES>()?;
+        let from = Id(*from);
+        let number = self.others.read_challenge(challenge, self.clock.uptime_ms)?;
+        let current = cluster.members.iter().filter(|member| member.node_id == from).map(|member| (member.key, false));
+        let retired = cluster.retired.iter().filter(|node| node.node_id == from).map(|node| (node.key, true));
+        let (key, is_retired, text) = current.chain(retired).find_map(|(key, is_retired)| {
+            Some((key, is_retired, seal::open(&key, ASK, Direction::Request, context, sealed)?))
+        })?;
+        let mut message = Message::default();
+        let mut fields = Fields::new(&text).ok()?;
+        message.read(&mut fields);
+        fields.finish().ok()?;
+        let sealing = Sealing { key, path: ASK, context: context.to_vec() };
+        self.others.is_first(from, number).then_some(Opened { from, is_retired, sealing, message })
+    }
+
+    fn pend(&mut self, pending: Pending) -> Step {
+        self.others.pendings = self.others.pendings.wrapping_add(1);
+        let number = self.others.pendings;
+        self.others.pending.push(Pending { number, ..pending });
+        Step::Keeping(number)
+    }
+
+    /// Gives an answer that waited for the record to be durable.
+    pub fn record_kept(&mut self, number: u32, good: bool, reply: &mut Reply<'_>) -> Step {
+        let Some(index) = self.others.pending.iter().position(|pending| pending.number == number) else {
+            return self.nothing(reply);
+        };
+        let Pending { sealing, text, otherwise, .. } = self.others.pending.remove(index);
+        self.sealed(&sealing, if good { &text } else { &otherwise }, reply)
+    }
+
+    /// Forgets an answer that nobody waits for any more.
+    pub fn forget(&mut self, number: u32) {
+        self.others.pending.retain(|pending| pending.number != number);
+    }
+
+    fn sealed(&mut self, sealing: &Sealing, text: &[u8], reply: &mut Reply<'_>) -> Step {
+        match seal::seal(&sealing.key, sealing.path, Direction::Answer, &sealing.context, text) {
+            Ok(sealed) => self.bytes(&sealed, reply),
+            Err(error) => self.error(503, "internal_error", &error.to_string(), reply),
+        }
+    }
+}
+
+/// A message that was what it claims to be.
+struct Opened {
+    from: Id,
+    is_retired: bool,
+    sealing: Sealing,
+    message: Message,
+}
+
+impl Others {
+    /// Another member than this node and the founder, each in its turn.
+    fn next_of(&mut self, cluster: &Cluster, own: Id) -> Option<Member> {
+        let others = || {
+            let is_other = |member: &&Member| member.node_id != own && member.uid != cluster.founder_uid;
+            cluster.members.iter().filter(is_other)
+        };
+        self.turn = self.turn.wrapping_add(1);
+        others().nth(self.turn.checked_rem(others().count())?).cloned()
+    }
+}
+
+fn encode(cluster: &Cluster) -> Option<Vec<u8>> {
+    let mut buffer = vec![0; CLUSTER_RECORD_BYTES_MAX];
+    let length = record::encode(cluster, &mut buffer).ok()?;
+    buffer.truncate(length);
+    Some(buffer)
+}
+
+fn write_join(answer: &JoinAnswer) -> Vec<u8> {
+    write(|writer| answer.write(writer))
+}
+
+fn write(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+    let mut buffer = vec![0; PEER_MESSAGE_BYTES_MAX];
+    let mut writer = Writer::new(&mut buffer);
+    write(&mut writer);
+    // What is too long comes out as nothing, which is no message.
+    let length = writer.finish().unwrap_or_default();
+    buffer.truncate(length);
+    buffer
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

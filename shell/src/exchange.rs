@@ -1,0 +1,84 @@
+//! One agent calls another: a connection, a few requests one after the other, one deadline for all of them.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use bootstrapd_core::limits::CLUSTER_RECORD_BYTES_MAX;
+
+use crate::http::HEAD_BYTES_MAX;
+use crate::seal;
+
+/// The longest answer: a record, sealed.
+const ANSWER_BYTES_MAX: usize = CLUSTER_RECORD_BYTES_MAX + seal::OVERHEAD_BYTES;
+/// The media type of what agents say to each other.
+pub const MEDIA_TYPE: &str = "application/octet-stream";
+
+/// A connection to another agent.
+pub struct Exchange {
+    stream: TcpStream,
+    host: SocketAddr,
+    end: Instant,
+}
+
+impl Exchange {
+    /// Connects; `patience` is for all that follows, too.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn connect(address: SocketAddr, patience: Duration) -> io::Result<Self> {
+        let end = Instant::now().checked_add(patience).ok_or(ErrorKind::TimedOut)?;
+        let stream = TcpStream::connect_timeout(&address, patience)?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, host: address, end })
+    }
+
+    /// Sends one request and reads its answer: the status and the body.
+    ///
+    /// # Errors
+    /// The system's; `InvalidData` for what is no answer of an agent.
+    pub fn call(&mut self, method: &str, path: &str, body: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+        let (host, length) = (self.host, body.len());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        self.stream.set_write_timeout(Some(self.left()?))?;
+        self.stream.write_all(&[head.as_bytes(), body].concat())?;
+        let mut answer = Vec::new();
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            if let Some(found) = read(&answer)? {
+                return Ok(found);
+            }
+            self.stream.set_read_timeout(Some(self.left()?))?;
+            match self.stream.read(&mut buffer)? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                count => answer.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+            }
+        }
+    }
+
+    /// What is left of the time; none is an error, as sockets take no time of zero.
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
+}
+
+/// A whole answer, once all of it is there. Agents answer with a length, always.
+fn read(bytes: &[u8]) -> io::Result<Option<(u16, Vec<u8>)>> {
+    let malformed = || io::Error::from(ErrorKind::InvalidData);
+    let mut fields = [httparse::EMPTY_HEADER; 32];
+    let mut answer = httparse::Response::new(&mut fields);
+    let head = match answer.parse(bytes).map_err(|_| malformed())? {
+        httparse::Status::Complete(length) => length,
+        httparse::Status::Partial if bytes.len() > HEAD_BYTES_MAX => return Err(malformed()),
+        httparse::Status::Partial => return Ok(None),
+    };
+    let status = answer.code.ok_or_else(malformed)?;
+    let field = answer.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
+    let length = field.and_then(|field| std::str::from_utf8(field.value).ok()?.trim_ascii().parse::<usize>().ok());
+    let length = length.filter(|length| *length <= ANSWER_BYTES_MAX).ok_or_else(malformed)?;
+    let body = bytes.get(head..).unwrap_or_default();
+    Ok(body.get(..length).map(|body| (status, body.to_vec())))
+}

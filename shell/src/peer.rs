@@ -1,0 +1,362 @@
+//! What this node asks of others, on a thread of its own: to be admitted, to be known as a member, whether they are
+//! there. It knows the wire; what an answer means is decided elsewhere.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use bootstrapd_core::cluster::{HashCost, JoinRequest, Key};
+use bootstrapd_core::failure::{Cause, Failure, TriedReason};
+use bootstrapd_core::fields::Fields;
+use bootstrapd_core::limits::{LISTENERS_MAX, PEER_MESSAGE_BYTES_MAX};
+use bootstrapd_core::node::is_reachable;
+use bootstrapd_core::peer::{Answer, JoinAnswer, Message};
+use bootstrapd_core::record::Id;
+use bootstrapd_core::write::Writer;
+use zeroize::Zeroizing;
+
+use crate::exchange::Exchange;
+use crate::opaque::{Joiner, KE2_BYTES};
+use crate::perform::{Done, Queue, Who};
+use crate::seal::{self, Direction};
+
+/// The first message of a proof: a version, the first message of OPAQUE, and the user's name.
+pub const START: &str = "/internal/v1/login/start";
+/// The last: the proof's id, the last message of OPAQUE, and the sealed request to be admitted.
+pub const FINISH: &str = "/internal/v1/login/finish";
+/// Where a challenge is had.
+pub const CHALLENGE: &str = "/internal/v1/challenge";
+/// The sender's id, a challenge, and a sealed message.
+pub const ASK: &str = "/internal/v1/ask";
+/// The version of all of this.
+pub const PROTOCOL: u8 = 1;
+/// An id.
+pub const ID_BYTES: usize = 16;
+/// What ties a message to one moment of one agent.
+pub const CHALLENGE_BYTES: usize = 24;
+/// How a record begins, and nothing else that is sent in its place.
+const RECORD: &[u8] = b"bootstrapd ";
+
+/// A node and a round, look-up included.
+const CONTACT: Duration = Duration::from_secs(10);
+/// A question between members.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Something to ask.
+pub enum Errand {
+    /// To be admitted, through one node.
+    Contact(Who, Box<Contact>),
+    /// Something of a member, after a while.
+    Ask(Box<Question>),
+    /// Let time go by.
+    Wait(Who, Duration),
+    /// Say so every beat from now on, until another length is set; `MAX` for never.
+    Tick(Duration),
+}
+
+/// What it takes to ask for admission.
+pub struct Contact {
+    /// The node, as it was given.
+    pub node: String,
+    /// Its port, where none was given.
+    pub default_port: u16,
+    /// Whether other machines may be asked in plain HTTP.
+    pub allow_plaintext: bool,
+    /// Where this agent itself is.
+    pub own: heapless::Vec<SocketAddr, LISTENERS_MAX>,
+    /// The administrator.
+    pub username: String,
+    /// The administrator's password.
+    pub password: Zeroizing<Vec<u8>>,
+    /// What to ask for.
+    pub request: JoinRequest,
+}
+
+/// What it takes to ask a member something.
+pub struct Question {
+    /// Wait so long first.
+    pub after: Duration,
+    /// Whom.
+    pub to: Id,
+    /// Where it is.
+    pub endpoint: SocketAddr,
+    /// Who asks.
+    pub from: Id,
+    /// What both share.
+    pub key: Key,
+    /// What to ask.
+    pub message: Message,
+}
+
+/// What came of a contact.
+#[expect(clippy::large_enum_variant, reason = "one exists at a time")]
+pub enum ContactEnd {
+    /// The record with this node in it.
+    Admitted(Vec<u8>),
+    /// It would be admitted.
+    Welcome,
+    /// It is not.
+    Refused(Failure),
+    /// There is no talking to it.
+    Failed(TriedReason),
+}
+
+/// What came of a question.
+pub enum Told {
+    /// An answer.
+    Answer(Box<Answer>),
+    /// The record that was asked for.
+    Record(Vec<u8>),
+    /// None, or none that could be trusted.
+    Nothing,
+}
+
+/// Asks, one thing after the other, as long as the process lives.
+pub fn run(errands: &Queue<Errand>, tell: impl Fn(Done)) {
+    let mut beat = Duration::MAX;
+    let mut last = Instant::now();
+    loop {
+        let patience = beat.saturating_sub(last.elapsed());
+        match errands.next(patience) {
+            Some(Errand::Contact(who, contact)) => tell(Done::Contacted(who, contact.run())),
+            Some(Errand::Ask(question)) => {
+                thread::sleep(question.after);
+                let told = question.run().unwrap_or(Told::Nothing);
+                tell(Done::Told(question.to, question.message.ask, told));
+            }
+            Some(Errand::Wait(who, time)) => {
+                thread::sleep(time);
+                tell(Done::Waited(who));
+            }
+            Some(Errand::Tick(length)) => beat = length,
+            None => {}
+        }
+        if last.elapsed() >= beat {
+            last = Instant::now();
+            tell(Done::Beat);
+        }
+    }
+}
+
+impl Question {
+    fn run(&self) -> io::Result<Told> {
+        let mut exchange = Exchange::connect(self.endpoint, PATIENCE)?;
+        let (status, challenge) = exchange.call("GET", CHALLENGE, b"")?;
+        if status != 200 || challenge.len() != CHALLENGE_BYTES {
+            return Ok(Told::Nothing);
+        }
+        let mut text = [0; 512];
+        let mut writer = Writer::new(&mut text);
+        self.message.write(&mut writer);
+        let length = writer.finish().unwrap_or_default();
+        let context = [&self.from.0[..], &challenge].concat();
+        let text = text.get(..length).unwrap_or_default();
+        let sealed = seal::seal(&self.key, ASK, Direction::Request, &context, text)?;
+        let (status, sealed) = exchange.call("POST", ASK, &[&context[..], &sealed].concat())?;
+        let opened =
+            if status == 200 { seal::open(&self.key, ASK, Direction::Answer, &context, &sealed) } else { None };
+        Ok(opened.map_or(Told::Nothing, told))
+    }
+}
+
+fn told(text: Vec<u8>) -> Told {
+    if text.starts_with(RECORD) {
+        return Told::Record(text);
+    }
+    let Ok(mut fields) = Fields::new(&text) else { return Told::Nothing };
+    let mut answer = Box::<Answer>::default();
+    answer.read(&mut fields);
+    if fields.finish().is_ok() { Told::Answer(answer) } else { Told::Nothing }
+}
+
+impl Contact {
+    fn run(&self) -> ContactEnd {
+        let end = Instant::now().checked_add(CONTACT);
+        let found = self.look_up().and_then(|address| self.join(address, end));
+        let joined = match found {
+            // Only the founder admits. It is asked in the same way: it must prove itself, too.
+            Ok(Joined::Elsewhere(address)) => {
+                self.check(address).and_then(|address| self.join(address, end)).map_err(|stop| stop.of_founder())
+            }
+            other => other,
+        };
+        match joined {
+            Ok(Joined::End(end)) => end,
+            Ok(Joined::Elsewhere(_)) => ContactEnd::Failed(TriedReason::NoFounder),
+            Err(Stop::Reason(reason)) => ContactEnd::Failed(reason),
+            Err(Stop::Denied) => ContactEnd::Refused(Failure::new(
+                Cause::AccessDenied {},
+                "the credentials are wrong, or that node is no member of the cluster that they are for",
+            )),
+        }
+    }
+
+    /// The node's address: the first that its name has.
+    fn look_up(&self) -> Result<SocketAddr, Stop> {
+        let (host, port) = split(&self.node, self.default_port);
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return self.check(SocketAddr::new(ip, port));
+        }
+        // The system's resolver has patience of its own, and cannot be stopped: it is left behind where it takes longer.
+        let (found, wait) = mpsc::channel();
+        let name = host.to_owned();
+        let looking = thread::Builder::new().name("lookup".to_owned()).spawn(move || {
+            let first = (name.as_str(), port).to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+            let _ = found.send(first);
+        });
+        looking.map_err(|_| Stop::Reason(TriedReason::NotFound))?;
+        match wait.recv_timeout(CONTACT) {
+            Ok(Some(address)) => self.check(address),
+            Ok(None) => Err(Stop::Reason(TriedReason::NotFound)),
+            Err(_) => Err(Stop::Reason(TriedReason::TimedOut)),
+        }
+    }
+
+    /// Whether an address may be contacted at all.
+    fn check(&self, address: SocketAddr) -> Result<SocketAddr, Stop> {
+        if !is_reachable(address.ip()) {
+            return Err(Stop::Reason(TriedReason::BadAddress));
+        }
+        if self.own.contains(&address) {
+            return Err(Stop::Reason(TriedReason::Itself));
+        }
+        if !address.ip().to_canonical().is_loopback() && !self.allow_plaintext {
+            return Err(Stop::Reason(TriedReason::Plaintext));
+        }
+        Ok(address)
+    }
+
+    /// Proves the password to one node, and has it prove itself; then asks to be admitted.
+    fn join(&self, address: SocketAddr, end: Option<Instant>) -> Result<Joined, Stop> {
+        let left = end.map(|end| end.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
+        let left = left.ok_or(Stop::Reason(TriedReason::TimedOut))?;
+        let mut exchange = Exchange::connect(address, left)?;
+        let (name, password) = (self.username.as_bytes(), &self.password[..]);
+        let (joiner, ke1) = Joiner::start(password)?;
+        let sent = Instant::now();
+        let start = exchange.call("POST", START, &[&[PROTOCOL][..], &ke1, name].concat())?;
+        let round_trip = sent.elapsed();
+        let (id, cost, ke2) = started(&start)?;
+        let (key, ke3) = joiner.finish(name, password, ke2, cost).map_err(|_| Stop::Denied)?;
+        let key = Key(*key);
+        let request = JoinRequest {
+            clock_ms: SystemTime::UNIX_EPOCH.elapsed().map_or(0, millis),
+            round_trip_ms: millis(round_trip),
+            ..self.request.clone()
+        };
+        let mut text = vec![0; PEER_MESSAGE_BYTES_MAX];
+        let mut writer = Writer::new(&mut text);
+        request.write(&mut writer);
+        let length = writer.finish().map_err(|_| Stop::Reason(TriedReason::NotAMember))?;
+        let text = text.get(..length).unwrap_or_default();
+        let sealed = seal::seal(&key, FINISH, Direction::Request, id, text)?;
+        let (status, answer) = exchange.call("POST", FINISH, &[id, &ke3, &sealed].concat())?;
+        match status {
+            200 => {}
+            403 => return Err(Stop::Denied),
+            503 => return Err(Stop::Reason(TriedReason::NotReady)),
+            _ => return Err(Stop::Reason(TriedReason::NotAMember)),
+        }
+        let answer = seal::open(&key, FINISH, Direction::Answer, id, &answer).ok_or(Stop::Denied)?;
+        joined(answer)
+    }
+}
+
+/// A member's answer to the first message: the proof's id, the stretching's cost, the second message of OPAQUE.
+fn started((status, answer): &(u16, Vec<u8>)) -> Result<(&[u8], HashCost, &[u8]), Stop> {
+    match status {
+        200 => {}
+        503 => return Err(Stop::Reason(TriedReason::NotReady)),
+        _ => return Err(Stop::Reason(TriedReason::NotAMember)),
+    }
+    let parts = answer.split_at_checked(ID_BYTES).and_then(|(id, rest)| {
+        let (cost, ke2) = rest.split_first()?;
+        let cost = HashCost::ALL.get(usize::from(*cost))?;
+        (ke2.len() == KE2_BYTES).then_some((id, *cost, ke2))
+    });
+    parts.ok_or(Stop::Reason(TriedReason::NotAMember))
+}
+
+fn joined(answer: Vec<u8>) -> Result<Joined, Stop> {
+    if answer.starts_with(RECORD) {
+        return Ok(Joined::End(ContactEnd::Admitted(answer)));
+    }
+    let malformed = |_| Stop::Reason(TriedReason::NotAMember);
+    let mut fields = Fields::new(&answer).map_err(malformed)?;
+    let read = JoinAnswer::read(&mut fields);
+    fields.finish().map_err(malformed)?;
+    Ok(match read {
+        JoinAnswer::Founder(address) => Joined::Elsewhere(address),
+        JoinAnswer::Welcome => Joined::End(ContactEnd::Welcome),
+        JoinAnswer::NotNow(reason) => Joined::End(ContactEnd::Failed(reason)),
+        JoinAnswer::Refused(failure) => Joined::End(ContactEnd::Refused(failure)),
+    })
+}
+
+#[expect(clippy::large_enum_variant, reason = "one exists at a time")]
+enum Joined {
+    End(ContactEnd),
+    Elsewhere(SocketAddr),
+}
+
+/// Why a contact came to nothing.
+enum Stop {
+    Reason(TriedReason),
+    Denied,
+}
+
+impl Stop {
+    /// The same, for the node that the founder was learnt from.
+    const fn of_founder(self) -> Self {
+        match self {
+            Self::Reason(TriedReason::Itself | TriedReason::Plaintext | TriedReason::NotReady) | Self::Denied => self,
+            Self::Reason(_) => Self::Reason(TriedReason::NoFounder),
+        }
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Reason(match error.kind() {
+            ErrorKind::ConnectionRefused => TriedReason::Refused,
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => TriedReason::TimedOut,
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => {
+                TriedReason::Unreachable
+            }
+            _ => TriedReason::NotAMember,
+        })
+    }
+}
+
+/// A host and a port, of what `HOST`, `HOST:PORT`, `[V6]` or `[V6]:PORT` says; a bare IPv6 address has no port.
+fn split(node: &str, default_port: u16) -> (&str, u16) {
+    let port = |text: Option<&str>| text.and_then(|text| text.parse().ok()).unwrap_or(default_port);
+    if let Some((host, rest)) = node.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return (host, port(rest.strip_prefix(':')));
+    }
+    match node.split_once(':') {
+        Some((host, rest)) if !rest.contains(':') => (host, port(Some(rest))),
+        Some(_) | None => (node, default_port),
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_may_have_a_port() {
+        assert_eq!(split("a.b", 1), ("a.b", 1));
+        assert_eq!(split("a.b:2", 1), ("a.b", 2));
+        assert_eq!(split("10.0.0.1:2", 1), ("10.0.0.1", 2));
+        assert_eq!(split("::1", 1), ("::1", 1));
+        assert_eq!(split("[::1]", 1), ("::1", 1));
+        assert_eq!(split("[::1]:2", 1), ("::1", 2));
+    }
+}
