@@ -1,6 +1,8 @@
-//! The verbs that ask a node: `status`, `create` and `wait`. The exit codes are in [`exit`].
+//! The verbs for people and scripts: those that ask a node, and `license`, which asks nobody. The exit codes are in
+//! [`exit`].
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::time::{Duration, Instant};
@@ -18,11 +20,14 @@ use crate::{exit, secret};
 
 mod answer;
 mod call;
+mod license;
 
 /// How long a whole verb waits, unless told.
 const TIMEOUT_SECONDS: u64 = 300;
-/// How long `status` waits for its one answer.
-const STATUS_PATIENCE: Duration = Duration::from_secs(10);
+/// How long `status` and `nodes` wait for their one answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The same of `validate`: a node may try everything that it was told to contact.
+const VALIDATE_PATIENCE: Duration = Duration::from_secs(35);
 /// The least that one poll may take.
 const LAST_TRY: Duration = Duration::from_millis(500);
 /// Between two polls: soon at first, then less often.
@@ -30,7 +35,11 @@ const POLL_FIRST: Duration = Duration::from_millis(50);
 const POLL_MAX: Duration = Duration::from_secs(1);
 
 const STATUS_PATH: &str = "/v1/bootstrap";
-const CREATE_PATH: &str = "/v1/bootstrap/create_cluster";
+const NODES_PATH: &str = "/v1/nodes";
+/// Open to everybody: 200 once the node is in a cluster.
+const READY_PATH: &str = "/readyz";
+/// As much of the status as an open resource tells.
+const COMPLETED: &str = r#"{"bootstrap_status":{"state":"completed"}}"#;
 
 /// Why a verb ends other than well: the exit code and what to say.
 type Ended = (u8, String);
@@ -38,19 +47,42 @@ type Ended = (u8, String);
 /// Runs a verb; the exit code.
 #[must_use]
 pub fn run(verb: &Verb, values: &Values) -> u8 {
-    let asked = Asked::read(values);
-    let ended = asked.and_then(|asked| match verb.name {
-        "status" => status(&asked),
-        "create" => create(asked, values.operand.as_deref()),
-        _ => follow(&asked),
-    });
-    match ended {
+    match perform(verb, values) {
         Ok(()) => exit::DONE,
         Err((code, message)) => {
             eprintln!("{message}");
             code
         }
     }
+}
+
+fn perform(verb: &Verb, values: &Values) -> Result<(), Ended> {
+    let file = values.operand.as_deref();
+    let (name, of) = verb.name.split_once(' ').unwrap_or((verb.name, verb.name));
+    if name == "license" {
+        return license::run(of, values);
+    }
+    let asked = Asked::read(values)?;
+    match name {
+        "status" => status(&asked),
+        "nodes" => nodes(&asked),
+        "wait" => follow(&asked, false),
+        "validate" => validate(&asked, action(of), file),
+        _ => attempt(asked, action(of), file),
+    }
+}
+
+/// The action that a verb's word stands for.
+fn action(word: &str) -> Action {
+    match word {
+        "join" => Action::JoinCluster,
+        "recover" => Action::RecoverCluster,
+        _ => Action::CreateCluster,
+    }
+}
+
+fn usage(problem: impl fmt::Display) -> Ended {
+    (exit::USAGE, format!("bootstrapd: {problem}"))
 }
 
 /// What the command line asks for.
@@ -65,7 +97,6 @@ struct Asked {
 
 impl Asked {
     fn read(values: &Values) -> Result<Self, Ended> {
-        let usage = |problem: String| (exit::USAGE, format!("bootstrapd: {problem}"));
         let text = |name: &str, old: &str| -> Result<Option<String>, Ended> {
             Ok(values.text(name).map_err(usage)?.or_else(|| std::env::var(old).ok().filter(|text| !text.is_empty())))
         };
@@ -92,8 +123,31 @@ impl Asked {
         self.end.saturating_duration_since(Instant::now())
     }
 
+    fn login(&self) -> Option<&str> {
+        self.login.as_deref().map(String::as_str)
+    }
+
     fn ask(&self, patience: Duration) -> Result<Answer, Failed> {
-        self.server.get(STATUS_PATH, self.login.as_deref().map(String::as_str), patience)
+        self.server.get(STATUS_PATH, self.login(), patience)
+    }
+
+    fn get(&self, path: &str) -> Result<Answer, Ended> {
+        self.server.get(path, self.login(), PATIENCE).map_err(|failed| failed.ended(&self.server))
+    }
+
+    /// Whether the node is in a cluster.
+    fn is_ready(&self) -> bool {
+        let answer = self.server.get(READY_PATH, None, self.left().max(LAST_TRY));
+        answer.is_ok_and(|answer| answer.status == 200)
+    }
+
+    fn post(&self, path: &str, body: &[u8], patience: Duration) -> Result<Answer, Ended> {
+        self.server.post(path, self.login(), body, patience).map_err(|failed| failed.ended(&self.server))
+    }
+
+    /// Prints a document as the server sent it, or what people see of it: nothing where there is an error to read.
+    fn print(&self, document: &str, people: impl FnOnce(&str) -> String) {
+        options::print(&if self.json { format!("{document}\n") } else { people(document) });
     }
 }
 
@@ -118,20 +172,37 @@ fn basic(user: &str, password: &[u8]) -> Zeroizing<String> {
 }
 
 fn status(asked: &Asked) -> Result<(), Ended> {
-    let answer = asked.ask(STATUS_PATIENCE).map_err(|failed| failed.ended(&asked.server))?;
+    let answer = asked.get(STATUS_PATH)?;
     let (document, _) = status_document(&answer)?;
-    let text = if asked.json { format!("{document}\n") } else { answer::for_people(document) };
-    options::print(&text);
+    asked.print(document, answer::for_people);
+    Ok(())
+}
+
+fn nodes(asked: &Asked) -> Result<(), Ended> {
+    let answer = asked.get(NODES_PATH)?;
+    check_access(&answer)?;
+    match (answer.status, answer::nodes(answer.text())) {
+        (200, Some(table)) => asked.print(answer.text(), |_| table),
+        (503, _) if answer.error_code() == "no_cluster" => {
+            return Err((exit::UNREACHABLE, "the node is in no cluster: it has no list of nodes".to_owned()));
+        }
+        _ => return Err((exit::UNREACHABLE, format!("no list of nodes, but {}", answer.describe()))),
+    }
+    Ok(())
+}
+
+fn check_access(answer: &Answer) -> Result<(), Ended> {
+    if matches!(answer.status, 401 | 403) {
+        let why = "access denied: give --user and --password-file";
+        return Err((exit::DENIED, why.to_owned()));
+    }
     Ok(())
 }
 
 /// The status document in an answer, which must be one, and its state.
 fn status_document(answer: &Answer) -> Result<(&str, State), Ended> {
-    if matches!(answer.status, 401 | 403) {
-        let why = "access denied: give --user and --password-file";
-        return Err((exit::DENIED, why.to_owned()));
-    }
-    let document = std::str::from_utf8(&answer.body).unwrap_or_default();
+    check_access(answer)?;
+    let document = answer.text();
     let state = lookup(document, &["bootstrap_status", "state"]).and_then(|name| State::from_name(&name));
     if let (200, Some(state)) = (answer.status, state) {
         return Ok((document, state));
@@ -139,26 +210,48 @@ fn status_document(answer: &Answer) -> Result<(&str, State), Ended> {
     Err((exit::UNREACHABLE, format!("no status, but {}", answer.describe())))
 }
 
-fn create(mut asked: Asked, file: Option<&OsStr>) -> Result<(), Ended> {
-    let body = read_body(file)?;
-    let login = asked.login.as_deref().map(String::as_str);
-    let answer = asked.server.post(CREATE_PATH, login, &body, asked.left());
-    let answer = answer.map_err(|failed| failed.ended(&asked.server))?;
-    match answer.status {
-        200 => {}
-        400 | 413 => return Err((exit::CONFIG, answer.problems())),
-        401 | 403 => return Err((exit::DENIED, format!("access denied: {}", answer.describe()))),
-        409 => return Err((exit::REFUSED, format!("refused: {}", answer.describe()))),
-        _ => return Err((exit::UNREACHABLE, format!("not accepted: {}", answer.describe()))),
+fn attempt(mut asked: Asked, action: Action, file: Option<&OsStr>) -> Result<(), Ended> {
+    let body = read_input(file)?;
+    let answer = asked.post(&format!("{STATUS_PATH}/{}", action.name()), &body, asked.left())?;
+    if answer.status != 200 {
+        return Err(refusal(&answer));
     }
     if !asked.waits {
         return Ok(());
     }
-    asked.login = credentials(&body).or(asked.login);
-    follow(&asked)
+    asked.login = credentials(&body, action).or(asked.login);
+    follow(&asked, true)
 }
 
-fn read_body(file: Option<&OsStr>) -> Result<Zeroizing<Vec<u8>>, Ended> {
+fn validate(asked: &Asked, action: Action, file: Option<&OsStr>) -> Result<(), Ended> {
+    let body = read_input(file)?;
+    let answer = asked.post(&format!("{STATUS_PATH}/validate/{}", action.name()), &body, VALIDATE_PATIENCE)?;
+    let code = match (answer.status, &*answer.error_code()) {
+        (200, _) => {
+            asked.print(answer.text(), |_| "the configuration is good\n".to_owned());
+            return Ok(());
+        }
+        // How the attempt would end, if it says so.
+        (406, "config_error") => exit::CONFIG,
+        (406, code) if !code.is_empty() => exit::FAILED,
+        _ => return Err(refusal(&answer)),
+    };
+    asked.print(answer.text(), |_| String::new());
+    Err((code, answer::failure(answer.text())))
+}
+
+/// Why an answer to a bootstrap object is not the one that was hoped for.
+fn refusal(answer: &Answer) -> Ended {
+    match answer.status {
+        400 | 413 => (exit::CONFIG, answer.problems()),
+        401 | 403 => (exit::DENIED, format!("access denied: {}", answer.describe())),
+        409 => (exit::REFUSED, format!("refused: {}", answer.describe())),
+        _ => (exit::UNREACHABLE, format!("not accepted: {}", answer.describe())),
+    }
+}
+
+/// A file, or standard input.
+fn read_input(file: Option<&OsStr>) -> Result<Zeroizing<Vec<u8>>, Ended> {
     let mut body = Zeroizing::new(Vec::new());
     let name = file.filter(|file| *file != "-");
     let read = match name {
@@ -176,16 +269,16 @@ fn read_some(from: impl io::Read, body: &mut Vec<u8>) -> io::Result<()> {
     from.take(limit).read_to_end(body).map(|_| ())
 }
 
-/// The login that a bootstrap object is about to create.
-fn credentials(body: &[u8]) -> Option<Zeroizing<String>> {
+/// The login that will be good once a bootstrap object was carried out; to create needs one, the rest may have none.
+fn credentials(body: &[u8], action: Action) -> Option<Zeroizing<String>> {
     let mut config = Box::<Config>::default();
-    config.read(body, Action::CreateCluster, &mut Problems::new());
+    config.read(body, action, &mut Problems::new());
     let credentials = &config.credentials;
     (!credentials.username.is_empty()).then(|| basic(&credentials.username, credentials.password.expose()))
 }
 
-/// Polls until the bootstrap has ended, and shows the way there on a terminal.
-fn follow(asked: &Asked) -> Result<(), Ended> {
+/// Polls until the bootstrap has ended, and shows the way there on a terminal; `accepted` where it is our own.
+fn follow(asked: &Asked, accepted: bool) -> Result<(), Ended> {
     let mut progress = Progress::new();
     let mut pause = POLL_FIRST;
     loop {
@@ -202,6 +295,10 @@ fn follow(asked: &Asked) -> Result<(), Ended> {
                 }
                 Err((exit::DENIED, message)) => {
                     progress.end();
+                    // Without a login, all that can be seen of our attempt's success is that it closed the node.
+                    if accepted && asked.login.is_none() && asked.is_ready() {
+                        return finish(asked, COMPLETED, State::Completed);
+                    }
                     return Err((exit::DENIED, message));
                 }
                 Err((_, message)) => (exit::TIMED_OUT, format!("timed out: {message}")),
@@ -222,15 +319,11 @@ fn follow(asked: &Asked) -> Result<(), Ended> {
 }
 
 fn finish(asked: &Asked, document: &str, state: State) -> Result<(), Ended> {
-    if asked.json {
-        options::print(&format!("{document}\n"));
-    }
     if state == State::Completed {
-        if !asked.json {
-            options::print(&answer::for_people(document));
-        }
+        asked.print(document, answer::for_people);
         return Ok(());
     }
+    asked.print(document, |_| String::new());
     Err((exit::FAILED, answer::failure(document)))
 }
 

@@ -1,6 +1,6 @@
 //! The command line: one table of verbs and flags, which the parser, the variables and the help are made from.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -21,9 +21,9 @@ pub struct Flag {
 /// A verb.
 #[derive(Debug)]
 pub struct Verb {
-    /// The word.
+    /// The word, or both of them.
     pub name: &'static str,
-    /// What may follow besides flags.
+    /// What follows besides flags; it may be missing where it stands in brackets.
     pub operand: Option<&'static str>,
     /// For people.
     pub help: &'static str,
@@ -75,41 +75,89 @@ pub const RESET: Verb = Verb {
 
 #[cfg(feature = "client")]
 mod client {
-    use super::{Flag, Verb, flag};
+    use super::{Flag, RESET, SERVE, Verb, flag};
 
     const URL: Flag = flag("url", "URL", "the node [http://127.0.0.1:8080]");
     const USER: Flag = flag("user", "NAME", "the administrator, once the node is in a cluster");
     const PASSWORD_FILE: Flag = flag("password-file", "FILE", "a file with the password, or BOOTSTRAPD_PASSWORD");
     const JSON: Flag = flag("json", "", "print JSON");
     const TIMEOUT: Flag = flag("timeout", "SECONDS", "how long to wait [300]");
+    const NO_WAIT: Flag = flag("no-wait", "", "return once the attempt is accepted");
 
-    /// `status`
-    pub const STATUS: Verb = Verb {
-        name: "status",
-        operand: None,
-        help: "show a node's bootstrap status",
-        flags: &[URL, USER, PASSWORD_FILE, JSON],
-    };
-    /// `create`
-    pub const CREATE: Verb = Verb {
-        name: "create",
-        operand: Some("FILE"),
-        help: "create a cluster from a bootstrap object in FILE (`-` or none: standard input), and wait",
-        flags: &[URL, USER, PASSWORD_FILE, JSON, TIMEOUT, flag("no-wait", "", "return once the attempt is accepted")],
-    };
-    /// `wait`
-    pub const WAIT: Verb = Verb {
+    /// A verb that asks once.
+    const fn question(name: &'static str, operand: Option<&'static str>, help: &'static str) -> Verb {
+        Verb { name, operand, help, flags: &[URL, USER, PASSWORD_FILE, JSON] }
+    }
+
+    /// A verb that starts an attempt.
+    const fn attempt(name: &'static str, help: &'static str) -> Verb {
+        Verb { name, operand: Some("[FILE]"), help, flags: &[URL, USER, PASSWORD_FILE, JSON, TIMEOUT, NO_WAIT] }
+    }
+
+    const STATUS: Verb = question("status", None, "show a node's bootstrap status");
+    const CREATE: Verb =
+        attempt("create", "create a cluster from a bootstrap object in FILE (`-` or none: standard input), and wait");
+    const JOIN: Verb = attempt("join", "the same, to join a cluster");
+    const RECOVER: Verb = attempt("recover", "the same, to recover a cluster from its record");
+    const VALIDATE_CREATE: Verb =
+        question("validate create", Some("[FILE]"), "say how `create` would end, and change nothing");
+    const VALIDATE_JOIN: Verb = question("validate join", Some("[FILE]"), "the same of `join`");
+    const VALIDATE_RECOVER: Verb = question("validate recover", Some("[FILE]"), "the same of `recover`");
+    const WAIT: Verb = Verb {
         name: "wait",
         operand: None,
         help: "wait until a node's bootstrap has ended",
         flags: &[URL, USER, PASSWORD_FILE, JSON, TIMEOUT],
     };
+    const NODES: Verb = question("nodes", None, "list the nodes of a node's cluster");
+
+    const LICENSE_KEYGEN: Verb = Verb {
+        name: "license keygen",
+        operand: Some("FILE"),
+        help: "make a private key in FILE, a new one, and print its public key",
+        flags: &[],
+    };
+    const LICENSE_ISSUE: Verb = Verb {
+        name: "license issue",
+        operand: Some("FILE"),
+        help: "print a licence, signed with the private key in FILE: PEM, 64 hex digits or base64",
+        flags: &[
+            flag("owner", "NAME", "whose it is [nobody's]"),
+            flag("cluster-name", "NAME", "the only cluster that it is for [any]"),
+            flag("activation-date", "TIME", "from when it is in force, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ [now]"),
+            flag("expiration-date", "TIME", "the first moment when it is not; required"),
+            flag("shards-limit", "COUNT", "shards in all; required"),
+            flag("node-limit", "COUNT", "nodes [any number]"),
+            flag("feature", "NAME", "what may be used, such as bigstore; repeatable [nothing]"),
+        ],
+    };
+    const LICENSE_SHOW: Verb = Verb {
+        name: "license show",
+        operand: Some("[FILE]"),
+        help: "show what the licence in FILE grants (`-` or none: standard input)",
+        flags: &[flag("license-key", "KEY", "the public key, as `serve` takes it: is the signature good?")],
+    };
+
+    /// Every verb.
+    pub(super) const VERBS: [&Verb; 14] = [
+        &SERVE,
+        &STATUS,
+        &CREATE,
+        &JOIN,
+        &RECOVER,
+        &VALIDATE_CREATE,
+        &VALIDATE_JOIN,
+        &VALIDATE_RECOVER,
+        &WAIT,
+        &NODES,
+        &LICENSE_KEYGEN,
+        &LICENSE_ISSUE,
+        &LICENSE_SHOW,
+        &RESET,
+    ];
 }
 #[cfg(feature = "client")]
-pub use client::{CREATE, STATUS, WAIT};
-
-#[cfg(feature = "client")]
-const VERBS: [&Verb; 5] = [&SERVE, &STATUS, &CREATE, &WAIT, &RESET];
+use client::VERBS;
 #[cfg(not(feature = "client"))]
 const VERBS: [&Verb; 2] = [&SERVE, &RESET];
 
@@ -122,7 +170,7 @@ pub enum Command {
     Serve(Values),
     /// `reset`
     Reset(Values),
-    /// A verb that asks a node.
+    /// Any other verb: it asks a node, or is about licences.
     #[cfg(feature = "client")]
     Client(&'static Verb, Values),
 }
@@ -183,10 +231,10 @@ fn variable(flag: &str) -> Option<OsString> {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let verb = match next(&mut parser)? {
-        Some(Arg::Value(word)) => {
-            let verb = VERBS.into_iter().find(|verb| word == verb.name);
-            verb.ok_or_else(|| format!("there is no verb {}", word.display()))?
-        }
+        Some(Arg::Value(word)) => match find_verb(&word, &mut parser)? {
+            Some(verb) => verb,
+            None => return Ok(Command::Print(help())),
+        },
         Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Command::Print(help())),
         Some(Arg::Long("version") | Arg::Short('V')) => {
             return Ok(Command::Print(format!("bootstrapd {SOFTWARE_VERSION}\n")));
@@ -212,12 +260,39 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
             other @ (Arg::Short(_) | Arg::Value(_)) => return Err(unexpected(&other)),
         }
     }
+    if let Some(operand) = verb.operand.filter(|operand| !operand.starts_with('['))
+        && values.operand.is_none()
+    {
+        return Err(format!("{operand} is missing"));
+    }
     Ok(match verb.name {
         "serve" => Command::Serve(values),
+        "reset" => Command::Reset(values),
         #[cfg(feature = "client")]
-        "status" | "create" | "wait" => Command::Client(verb, values),
-        _ => Command::Reset(values),
+        _ => Command::Client(verb, values),
+        #[cfg(not(feature = "client"))]
+        _ => Command::Print(help()),
     })
+}
+
+/// The verb that begins with `word`: some have two. `None` where help is asked for in the place of the second.
+fn find_verb(word: &OsStr, parser: &mut lexopt::Parser) -> Result<Option<&'static Verb>, String> {
+    if let Some(verb) = VERBS.into_iter().find(|verb| word == verb.name) {
+        return Ok(Some(verb));
+    }
+    let two = VERBS.into_iter().filter_map(|verb| Some((verb, verb.name.split_once(' ')?)));
+    let seconds: Vec<_> =
+        two.filter(|(_, (first, _))| word == *first).map(|(verb, (_, second))| (second, verb)).collect();
+    if seconds.is_empty() {
+        return Err(format!("there is no verb {}", word.display()));
+    }
+    let found = match next(parser)? {
+        Some(Arg::Long("help") | Arg::Short('h')) => return Ok(None),
+        Some(Arg::Value(given)) => seconds.iter().find(|(second, _)| given == *second),
+        Some(Arg::Long(_) | Arg::Short(_)) | None => None,
+    };
+    let names: Vec<&str> = seconds.iter().map(|(second, _)| *second).collect();
+    found.map(|(_, verb)| Some(*verb)).ok_or_else(|| format!("{} takes {}", word.display(), names.join(" or ")))
 }
 
 fn next(parser: &mut lexopt::Parser) -> Result<Option<Arg<'_>>, String> {
@@ -235,7 +310,7 @@ fn unexpected(argument: &Arg<'_>) -> String {
 fn help() -> String {
     let mut text = "bootstrapd: a node bootstraps itself\n\nUsage: bootstrapd VERB [FLAGS]\n\n".to_owned();
     for verb in VERBS {
-        let _ = writeln!(text, "  {:<8} {}", verb.name, verb.help);
+        let _ = writeln!(text, "  {:<16} {}", verb.name, verb.help);
     }
     text.push_str(
         "\n`bootstrapd VERB --help` lists a verb's flags. Each has a variable: --state-dir is BOOTSTRAPD_STATE_DIR.\n",
@@ -244,7 +319,7 @@ fn help() -> String {
 }
 
 fn verb_help(verb: &Verb) -> String {
-    let operand = verb.operand.map(|operand| format!(" [{operand}]")).unwrap_or_default();
+    let operand = verb.operand.map(|operand| format!(" {operand}")).unwrap_or_default();
     let mut text = format!("bootstrapd {}: {}\n\nUsage: bootstrapd {0} [FLAGS]{operand}\n\n", verb.name, verb.help);
     for flag in verb.flags {
         let _ = writeln!(text, "  {:<28} {}", format!("--{} {}", flag.name, flag.value), flag.help);

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 pub mod body;
 pub mod details;
 mod directory;
+pub mod exit;
+pub mod fake;
 mod http;
 pub mod licence;
 pub mod machine;

@@ -11,90 +11,22 @@
 )]
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bootstrapd_tests::body::{self, PASSWORD, USER};
+use bootstrapd_tests::exit::*;
+use bootstrapd_tests::fake::{document, fake, fake_in, http, serve};
 use bootstrapd_tests::{Directory, Node, Outcome, Request, basic, eventually, run, run_with};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-const DONE: Option<i32> = Some(0);
-const FAILED: Option<i32> = Some(1);
-const USAGE: Option<i32> = Some(64);
-const UNREACHABLE: Option<i32> = Some(69);
-const REFUSED: Option<i32> = Some(73);
-const TIMED_OUT: Option<i32> = Some(75);
-const DENIED: Option<i32> = Some(77);
-const CONFIG: Option<i32> = Some(78);
-
 /// The most that a verb with `--timeout 1` may take.
 const SOON: Duration = Duration::from_secs(6);
-
-/// A server's record of what it was asked.
-type Asked = Arc<Mutex<Vec<String>>>;
-
-/// A server that answers each request with what `answer` makes of it, and closes.
-fn fake(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> (String, Asked) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    (url, serve(listener, answer))
-}
-
-fn serve(listener: TcpListener, answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Asked {
-    let asked = Asked::default();
-    let record = Arc::clone(&asked);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let request = read_request(&mut stream);
-            let bytes = answer(&request);
-            record.lock().unwrap().push(request);
-            let _ = stream.write_all(&bytes);
-        }
-    });
-    asked
-}
-
-fn read_request(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let lower = head.to_ascii_lowercase();
-            let length = lower.lines().find_map(|line| line.strip_prefix("content-length:"));
-            if body.len() >= length.map_or(0, |length| length.trim().parse().unwrap()) {
-                return text;
-            }
-        }
-        match stream.read(&mut buffer) {
-            Ok(length) if length > 0 => bytes.extend_from_slice(&buffer[..length]),
-            _ => return text,
-        }
-    }
-}
-
-fn http(status: &str, body: &str) -> Vec<u8> {
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n");
-    format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
-}
-
-fn document(bootstrap_status: &Value) -> String {
-    json!({"bootstrap_status": bootstrap_status, "local_node_info": {}}).to_string()
-}
-
-/// A server that accepts everything and whose node is in this state for ever.
-fn fake_in(state: &str) -> (String, Asked) {
-    let document = document(&json!({"state": state}));
-    fake(move |request| http("200 OK", if request.starts_with("POST") { "" } else { &document }))
-}
 
 /// A server that takes connections and says nothing.
 fn silent() -> String {
@@ -110,17 +42,6 @@ fn nobody() -> (OwnedFd, SocketAddr) {
     bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
     let address: SockaddrIn = getsockname(socket.as_raw_fd()).unwrap();
     (socket, SocketAddr::from((address.ip(), address.port())))
-}
-
-fn assert_exit(outcome: &Outcome, code: Option<i32>) {
-    assert_eq!(outcome.code, code, "{outcome:?}");
-    assert_eq!(outcome.errors.is_empty(), code == DONE, "what goes wrong is said on standard error: {outcome:?}");
-    assert!(!outcome.output.contains(PASSWORD) && !outcome.errors.contains(PASSWORD), "{outcome:?}");
-}
-
-fn one_line_of_json(outcome: &Outcome) -> Value {
-    assert_eq!(outcome.output.matches('\n').count(), 1, "{outcome:?}");
-    serde_json::from_str(&outcome.output).unwrap_or_else(|error| panic!("{error}: {outcome:?}"))
 }
 
 /// Creates with a body on standard input.
@@ -140,14 +61,25 @@ fn help_and_version_are_output_and_no_error() {
         &["serve", "--help"],
         &["status", "--help"],
         &["create", "--help"],
+        &["join", "--help"],
+        &["recover", "--help"],
+        &["validate", "--help"],
+        &["validate", "create", "--help"],
+        &["validate", "join", "-h"],
+        &["validate", "recover", "--help"],
         &["wait", "--help"],
+        &["nodes", "--help"],
+        &["license", "--help"],
+        &["license", "keygen", "--help"],
+        &["license", "issue", "--help"],
+        &["license", "show", "--help"],
     ] {
         let outcome = run(arguments);
         assert_exit(&outcome, DONE);
         assert!(outcome.output.ends_with('\n'), "{outcome:?}");
     }
     let help = run(&["--help"]).output;
-    for verb in ["serve", "status", "create", "wait"] {
+    for verb in ["serve", "status", "create", "join", "recover", "validate join", "wait", "nodes", "license issue"] {
         assert!(help.contains(verb), "{help}");
     }
     assert!(run(&["--version"]).output.contains("0.1.0"));
@@ -171,9 +103,30 @@ fn a_wrong_command_line_is_64_and_calls_nobody() {
         &["create", "one", "two"],
         &["create", "--timeout", "x"],
         &["create", "--user"],
+        &["join", "one", "two"],
+        &["join", "--timeout", "x"],
+        &["recover", "one", "two"],
+        &["recover", "--no-such-flag"],
+        &["validate"],
+        &["validate", "delete"],
+        &["validate", "--json", "create"],
+        &["validate", "create", "one", "two"],
+        &["validate", "create", "--no-wait"],
+        &["nodes", "stray"],
+        &["nodes", "--timeout", "1"],
+        &["license"],
+        &["license", "revoke"],
+        &["license", "keygen"],
+        &["license", "keygen", "one", "two"],
+        &["license", "issue"],
+        &["license", "issue", "--owner"],
+        &["license", "show", "one", "two"],
+        &["license", "show", "--url", "http://127.0.0.1"],
         // Where others read it: nothing takes a password there.
         &["status", "--password", "secret"],
         &["create", "--password", "secret"],
+        &["join", "--password", "secret"],
+        &["nodes", "--password", "secret"],
         &["frobnicate"],
         &["--frobnicate"],
         &[],

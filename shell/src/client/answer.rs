@@ -85,8 +85,14 @@ fn unchunk(bytes: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
 }
 
 impl Answer {
-    fn text(&self) -> &str {
+    /// The body, where it is text.
+    pub(super) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap_or_default()
+    }
+
+    /// The code of an error, or nothing.
+    pub(super) fn error_code(&self) -> String {
+        lookup(self.text(), &["error_code"]).unwrap_or_default()
     }
 
     /// The description that an error answer has, or its status.
@@ -98,29 +104,99 @@ impl Answer {
     /// Every problem of a refused configuration, a line each.
     pub(super) fn problems(&self) -> String {
         let lines = problems(self.text());
-        if lines.is_empty() { self.describe() } else { lines }
+        if lines.is_empty() { self.describe() } else { lines.join("\n") }
     }
 }
 
-fn problems(document: &str) -> String {
-    let find = |index: usize, name: &str| {
+fn problems(document: &str) -> Vec<String> {
+    details(document, "problems", |find| Some(format!("{}: {}", find("pointer")?, find("message")?)))
+}
+
+/// A member of a failure, in a status document or by itself.
+fn of_failure(document: &str, path: &[&str]) -> Option<String> {
+    lookup(document, &[&["bootstrap_status"], path].concat()).or_else(|| lookup(document, path))
+}
+
+/// A line for each object of a list among the details of a failure; `line` is given the members of one.
+fn details(
+    document: &str,
+    list: &str,
+    line: impl Fn(&dyn Fn(&str) -> Option<String>) -> Option<String>,
+) -> Vec<String> {
+    let lines = (0..).map_while(|index: usize| {
         let index = index.to_string();
-        let details: &[&[&str]] = &[&["error_details"], &["bootstrap_status", "error_details"]];
-        details.iter().find_map(|details| lookup(document, &[details, &["problems", &index, name][..]].concat()))
-    };
-    let all = (0..).map_while(|index| Some((find(index, "pointer")?, find(index, "message")?)));
-    all.map(|(pointer, message)| format!("{pointer}: {message}")).collect::<Vec<_>>().join("\n")
+        line(&|name| of_failure(document, &["error_details", list, &index, name]))
+    });
+    lines.collect()
 }
 
-/// The code, the message and every problem of an attempt that failed.
+/// The code and the message of an attempt that failed, and a line for each problem, node or setting that it names.
 pub(super) fn failure(document: &str) -> String {
-    let find = |path: &[&str]| lookup(document, &[&["bootstrap_status"], path].concat()).unwrap_or_default();
-    let mut text = format!("{}: {}", find(&["error_code"]), find(&["error_details", "message"]));
-    let problems = problems(document);
-    if !problems.is_empty() {
-        text = format!("{text}\n{problems}");
+    let find = |path: &[&str]| of_failure(document, path).unwrap_or_default();
+    let mut lines = vec![format!("{}: {}", find(&["error_code"]), find(&["error_details", "message"]))];
+    lines.extend(problems(document));
+    lines.extend(details(document, "nodes_tried", |find| Some(format!("{}: {}", find("node")?, find("reason")?))));
+    lines.extend(details(document, "failed_nodes", |find| {
+        let rack = find("rack_id").map(|rack| format!(", rack {rack}")).unwrap_or_default();
+        Some(format!("failed: node {}{rack}", find("uid")?))
+    }));
+    lines.extend(details(document, "mismatches", |find| {
+        Some(format!("{}: {} in the cluster, {} here", find("setting")?, find("cluster")?, find("node")?))
+    }));
+    let candidate = of_failure(document, &["error_details", "replace_candidate"]);
+    lines.extend(candidate.map(|uid| format!("to replace: node {uid}")));
+    lines.join("\n")
+}
+
+/// The columns of a list of nodes: what people call them, and the members.
+const COLUMNS: [(&str, &str); 5] =
+    [("UID", "uid"), ("STATUS", "status"), ("ADDR", "addr"), ("RACK_ID", "rack_id"), ("VERSION", "software_version")];
+
+type Row = [String; COLUMNS.len()];
+
+/// A list of nodes for people; `None` where the document is none.
+pub(super) fn nodes(document: &str) -> Option<String> {
+    let mut reader = Reader::new(document.as_bytes()).ok()?;
+    let Token::ArrayStart = reader.token().ok()?? else { return None };
+    let mut rows = vec![COLUMNS.map(|(title, _)| title.to_owned())];
+    let mut token = reader.token().ok()??;
+    while token == Token::ObjectStart {
+        rows.push(row(&mut reader)?);
+        token = reader.token().ok()??;
     }
-    text
+    let is_whole = token == Token::ArrayEnd && reader.token().ok()?.is_none();
+    is_whole.then(|| aligned(&rows))
+}
+
+/// The rest of an object as a row.
+fn row(reader: &mut Reader<'_>) -> Option<Row> {
+    let mut row = Row::default();
+    while let Token::Name(name) = reader.token().ok()?? {
+        let value = reader.clone().token().ok()??;
+        for (cell, (_, column)) in row.iter_mut().zip(COLUMNS) {
+            if name.is(column) {
+                *cell = scalar(value).unwrap_or_default();
+            }
+        }
+        reader.skip_value().ok()?;
+    }
+    Some(row)
+}
+
+/// Rows as lines, each column as wide as its widest cell; a dash where there is nothing.
+fn aligned(rows: &[Row]) -> String {
+    let mut widths = [0; COLUMNS.len()];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let line = |row: &Row| {
+        let shown = row.iter().map(|cell| if cell.is_empty() { "-" } else { cell });
+        let cells: Vec<_> = shown.zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
 }
 
 /// A status document for people.
@@ -193,6 +269,10 @@ pub(super) fn lookup(document: &str, path: &[&str]) -> Option<String> {
         }
         token = reader.token().ok()??;
     }
+    scalar(token)
+}
+
+fn scalar(token: Token<'_>) -> Option<String> {
     match token {
         Token::Text(text) => Some(text.chars().collect()),
         Token::Number(number) => Some(number.to_owned()),
