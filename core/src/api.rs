@@ -119,7 +119,6 @@ impl Resource {
             Self::Bootstrap(_) | Self::Validate(_) | Self::Peer(Peer::Start | Peer::Finish | Peer::Ask) => {
                 "POST, OPTIONS"
             }
-            Self::Peer(Peer::Challenge) => "GET, HEAD, OPTIONS",
             Self::Server => "GET, HEAD, POST, OPTIONS",
             Self::UnknownV1 | Self::Unknown => "",
             Self::Status
@@ -129,7 +128,8 @@ impl Resource {
             | Self::License
             | Self::Health
             | Self::Ready
-            | Self::Root => "GET, HEAD, OPTIONS",
+            | Self::Root
+            | Self::Peer(Peer::Challenge) => "GET, HEAD, OPTIONS",
         }
     }
 

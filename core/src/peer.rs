@@ -1,194 +1,32 @@
 //! What agents say to each other once each knows whom it talks to, and what they conclude from it.
 //!
 //! The messages are JSON in one fixed shape, sealed by the shell. Whoever sends one knows a member's key, but may be an
-//! old copy of that member: each message tells which record its sender has.
-
-use core::net::SocketAddr;
+//! old copy of that member: each message tells which record its sender has. Whom to ask, and what an answer or a
+//! request to join leads to, is decided here; the shell carries it.
 
 use heapless::Vec;
 
-use crate::cluster::{Cluster, Liveness, Stamp, Verdict};
-use crate::failure::{Failure, TriedReason};
-use crate::fields::Fields;
+use crate::cluster::{Admitted, Cluster, JoinRequest, Key, Liveness, Member, Rules, Verdict};
+use crate::failure::TriedReason;
 use crate::limits::MEMBERS_MAX;
+use crate::machine::Confirmed;
 use crate::record::Id;
-use crate::write::Writer;
 
-/// What one agent wants of another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ask {
-    /// To know that it is there.
-    #[default]
-    Beat,
-    /// To count as a member: it has made the record its own.
-    Confirm,
-    /// The record.
-    Record,
-}
+mod message;
 
-impl Ask {
-    const ALL: [Self; 3] = [Self::Beat, Self::Confirm, Self::Record];
+pub use message::{Answer, Ask, JoinAnswer, Message, Word};
 
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Beat => "beat",
-            Self::Confirm => "confirm",
-            Self::Record => "record",
-        }
-    }
-}
-
-/// A message from one agent to another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Message {
-    /// What it is for.
-    pub ask: Ask,
-    /// The copy of the record that its sender has.
-    pub stamp: Stamp,
-}
-
-impl Message {
-    /// Writes it for the wire.
-    pub fn write(&self, writer: &mut Writer<'_>) {
-        writer.open('{').name("ask").text(self.ask.name());
-        self.stamp.write(writer.name("stamp"));
-        writer.close('}');
-    }
-
-    /// Reads what [`Message::write`] wrote.
-    pub fn read(&mut self, fields: &mut Fields<'_>) {
-        fields.open('{').name("ask").word(&mut self.ask, &Ask::ALL, Ask::name);
-        self.stamp.read(fields.name("stamp"));
-        fields.close('}');
-    }
-}
-
-/// What came of a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Word {
-    /// It was acted on.
-    #[default]
-    Done,
-    /// Its sender is no node of this cluster, or not any more.
-    Gone,
-    /// Its sender's epoch is over.
-    Outdated,
-    /// The sender's epoch began later: whoever answers has to catch up first.
-    Behind,
-    /// The sender follows another founder of the same epoch.
-    Split,
-    /// Only the founder can do that.
-    Elsewhere,
-}
-
-impl Word {
-    const ALL: [Self; 6] = [Self::Done, Self::Gone, Self::Outdated, Self::Behind, Self::Split, Self::Elsewhere];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Gone => "gone",
-            Self::Outdated => "outdated",
-            Self::Behind => "behind",
-            Self::Split => "split",
-            Self::Elsewhere => "elsewhere",
-        }
-    }
-}
-
-/// The answer to a message, unless that is the record itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// What came of it.
-    pub word: Word,
-    /// The copy of the record that its sender has.
-    pub stamp: Stamp,
-    /// The members that are down, as far as its sender knows.
-    pub down: Vec<u32, MEMBERS_MAX>,
-}
-
-impl Answer {
-    /// Writes it for the wire.
-    pub fn write(&self, writer: &mut Writer<'_>) {
-        writer.open('{').name("word").text(self.word.name());
-        self.stamp.write(writer.name("stamp"));
-        writer.name("down").open('[');
-        for uid in &self.down {
-            writer.number(u64::from(*uid));
-        }
-        writer.close(']').close('}');
-    }
-
-    /// Reads what [`Answer::write`] wrote.
-    pub fn read(&mut self, fields: &mut Fields<'_>) {
-        fields.open('{').name("word").word(&mut self.word, &Word::ALL, Word::name);
-        self.stamp.read(fields.name("stamp"));
-        let number = |fields: &mut Fields<'_>| {
-            let mut uid = 0;
-            fields.number(&mut uid);
-            uid
-        };
-        fields.name("down").list(&mut self.down, number).close('}');
-    }
-}
-
-/// What a joiner that has proved the password hears, unless that is the record with itself in it.
-#[expect(clippy::large_enum_variant, reason = "there is no heap to box a failure into; one exists at a time")]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JoinAnswer {
-    /// Only the founder admits; it is there.
-    Founder(SocketAddr),
-    /// It would be admitted.
-    Welcome,
-    /// Nobody is admitted at the moment.
-    NotNow(TriedReason),
-    /// It is not admitted.
-    Refused(Failure),
-}
-
-impl JoinAnswer {
-    /// Writes it for the wire.
-    pub fn write(&self, writer: &mut Writer<'_>) {
-        writer.open('{');
-        match self {
-            Self::Founder(address) => _ = writer.name("founder").display(address),
-            Self::Welcome => _ = writer.name("welcome").bool(true),
-            Self::NotNow(reason) => _ = writer.name("not_now").text(reason.name()),
-            Self::Refused(failure) => failure.write_record(writer.name("refused")),
-        }
-        writer.close('}');
-    }
-
-    /// Reads what [`JoinAnswer::write`] wrote.
-    pub fn read(fields: &mut Fields<'_>) -> Self {
-        fields.open('{');
-        let answer = if fields.has("founder") {
-            let mut address = SocketAddr::from(([0, 0, 0, 0], 0));
-            fields.parsed(&mut address, |text| text.parse().ok());
-            Self::Founder(address)
-        } else if fields.has("welcome") {
-            fields.bool(&mut false);
-            Self::Welcome
-        } else if fields.has("not_now") {
-            let mut reason = TriedReason::NotAMember;
-            fields.word(&mut reason, &TriedReason::ALL, TriedReason::name);
-            Self::NotNow(reason)
-        } else {
-            let mut failure = Failure::default();
-            failure.read_record(fields.name("refused"));
-            Self::Refused(failure)
-        };
-        fields.close('}');
-        answer
-    }
-}
+/// Silence of the founder, in beats, from which on a member asks others whether there is another one.
+const SILENT_BEATS: u64 = 3;
+/// Of so many confirmations that nobody answered, one goes to another member: the founder may be another by now.
+const FOUNDER_TURNS: usize = 4;
 
 /// What a message or an answer leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
     /// Nothing.
     Nothing,
-    /// The record has changed and must be kept before anybody hears of it.
+    /// The record has changed, or has to give way to the newer one: that must be kept before anybody hears of it.
     Changed,
     /// The other one's record is newer.
     Follow,
@@ -207,24 +45,78 @@ pub enum Bar {
     RolledBack,
 }
 
-/// What a member knows of the others beside the record, in memory only.
+/// What a member knows of the others beside the record, in memory only. Times are milliseconds of a clock that never
+/// goes back.
 #[derive(Clone, Debug)]
 pub struct Peers {
     /// Who was heard of; the founder's to judge.
     pub liveness: Liveness,
     /// Why nobody is admitted.
     pub bar: Option<Bar>,
+    beat_ms: u64,
+    max_skew_seconds: u64,
     /// Who is down, as the founder said.
     told_down: Vec<u32, MEMBERS_MAX>,
     /// The nodes that have answered or asked since the start.
     met: Vec<Id, MEMBERS_MAX>,
+    /// When the founder answered last.
+    founder_answered_ms: u64,
+    /// Counts questions, so that each of the others is asked in its turn.
+    turn: usize,
 }
 
 impl Peers {
     /// Knows nothing yet.
     #[must_use]
-    pub const fn new(beat_ms: u64, now_ms: u64) -> Self {
-        Self { liveness: Liveness::new(beat_ms, now_ms), bar: None, told_down: Vec::new(), met: Vec::new() }
+    pub const fn new(beat_ms: u64, max_skew_seconds: u64, now_ms: u64) -> Self {
+        Self {
+            liveness: Liveness::new(beat_ms, now_ms),
+            bar: None,
+            beat_ms,
+            max_skew_seconds,
+            told_down: Vec::new(),
+            met: Vec::new(),
+            founder_answered_ms: now_ms,
+            turn: 0,
+        }
+    }
+
+    /// Time for a beat: whom the node `own` asks. Members ask the founder, and where it is silent each of the others in
+    /// its turn; a founder that was started asks all, until it has heard of all.
+    pub fn beat(&mut self, cluster: &Cluster, own: Id, now_ms: u64) -> Vec<Id, MEMBERS_MAX> {
+        self.liveness.look(now_ms);
+        if cluster.is_founder(own) {
+            if self.is_ready(cluster, own, now_ms) {
+                return Vec::new();
+            }
+            let others = cluster.members.iter().filter(|member| member.is_active() && member.node_id != own);
+            return others.map(|member| member.node_id).collect();
+        }
+        let silence = now_ms.saturating_sub(self.founder_answered_ms);
+        let is_silent = silence > self.beat_ms.saturating_mul(SILENT_BEATS);
+        let other = if is_silent { self.next_of(cluster, own) } else { None };
+        cluster.founder().map(|founder| founder.node_id).into_iter().chain(other).collect()
+    }
+
+    /// Whom a joiner that has made the record its own asks to be known as a member.
+    pub fn confirmation(&mut self, cluster: &Cluster, own: Id) -> Option<Id> {
+        let founder = cluster.founder().map(|founder| founder.node_id);
+        if self.turn % FOUNDER_TURNS == FOUNDER_TURNS - 1 {
+            return self.next_of(cluster, own).or(founder);
+        }
+        self.turn = self.turn.wrapping_add(1);
+        founder
+    }
+
+    /// Another node than `own` and the founder.
+    fn next_of(&mut self, cluster: &Cluster, own: Id) -> Option<Id> {
+        let others = || {
+            let is_other =
+                |member: &&Member| member.is_active() && member.node_id != own && member.uid != cluster.founder_uid;
+            cluster.members.iter().filter(is_other)
+        };
+        self.turn = self.turn.wrapping_add(1);
+        others().nth(self.turn.checked_rem(others().count())?).map(|member| member.node_id)
     }
 
     /// Whether a founder may admit yet: after a start it first hears all members, or waits for three beats.
@@ -241,6 +133,66 @@ impl Peers {
         if cluster.is_founder(own) { cluster.down(&self.liveness, now_ms) } else { self.told_down.clone() }
     }
 
+    /// A node that has proved the password wants to join through the node `own`. Where it is admitted, `cluster` has
+    /// changed, and the joiner's answer is the record, once that is durable.
+    ///
+    /// # Errors
+    /// What the joiner is answered instead, at once; then nothing has changed.
+    pub fn join(
+        &mut self,
+        cluster: &mut Cluster,
+        own: Id,
+        (request, key): (&JoinRequest, Key),
+        (now_ms, clock_ms): (u64, u64),
+    ) -> Result<Admitted, JoinAnswer> {
+        if !cluster.is_founder(own) {
+            let founder = cluster.founder().map(|founder| JoinAnswer::Founder(founder.endpoint));
+            return Err(founder.unwrap_or(JoinAnswer::NotNow(TriedReason::NoFounder)));
+        }
+        if self.bar.is_some() {
+            return Err(JoinAnswer::NotNow(TriedReason::NeedsRecovery));
+        }
+        if !self.is_ready(cluster, own, now_ms) {
+            return Err(JoinAnswer::NotNow(TriedReason::NotReady));
+        }
+        let Self { liveness, max_skew_seconds, .. } = self;
+        let rules = Rules { liveness, uptime_ms: now_ms, clock_ms, max_skew_seconds: *max_skew_seconds };
+        if request.validate {
+            let could = cluster.could_admit(request, &rules);
+            return Err(could.map_or_else(JoinAnswer::Refused, |()| JoinAnswer::Welcome));
+        }
+        let admitted = cluster.admit(request, key, &rules).map_err(JoinAnswer::Refused)?;
+        self.liveness.hear(request.member.node_id, now_ms);
+        Ok(admitted)
+    }
+
+    /// What the answer of the node `by` means to a joiner that asked for confirmation with the copy `cluster`.
+    #[must_use]
+    pub fn confirmed(cluster: &Cluster, by: Id, answer: &Answer) -> Confirmed {
+        let by_founder = cluster.founder().is_some_and(|founder| founder.node_id == by);
+        match (answer.word, cluster.judge(&answer.stamp)) {
+            (Word::Done, Verdict::Current | Verdict::Ahead) if by_founder => Confirmed::Done,
+            (Word::Gone, Verdict::Current | Verdict::Ahead | Verdict::Newer) => Confirmed::Unknown,
+            // Another member's copy may be from before the admission; an old one of the founder's is its word all the same.
+            (Word::Gone, Verdict::Behind) if by_founder => Confirmed::Unknown,
+            _ => Confirmed::Unanswered,
+        }
+    }
+
+    /// What another member's copy of the record, `other`, means to the node `own`, which has `cluster`: `Changed` where
+    /// it takes that one's place.
+    #[must_use]
+    pub fn follow(cluster: &Cluster, own: Id, other: &Cluster) -> Consequence {
+        let key = |cluster: &Cluster| cluster.member_of(own).map(|member| member.key);
+        if !cluster.is_succeeded_by(other) || cluster.is_founder(own) {
+            Consequence::Nothing
+        } else if key(cluster) == key(other) {
+            Consequence::Changed
+        } else {
+            Consequence::Expelled
+        }
+    }
+
     fn meet(&mut self, node_id: Id, now_ms: u64) {
         self.liveness.hear(node_id, now_ms);
         if !self.met.contains(&node_id) {
@@ -248,29 +200,37 @@ impl Peers {
         }
     }
 
-    /// Takes a message from the node `from`, sealed with its present key or (`is_retired`) with one that is void, and
-    /// answers it. Only a founder changes `cluster`.
+    /// Takes a message from the node `from`, sealed with its present key (`is_known`) or with one that is good for
+    /// nothing else, and answers it. Only a founder changes `cluster`.
     pub fn hear(
         &mut self,
         cluster: &mut Cluster,
         own: Id,
-        (from, is_retired): (Id, bool),
+        (from, is_known): (Id, bool),
         message: &Message,
         now_ms: u64,
     ) -> (Answer, Consequence) {
         let is_founder = cluster.is_founder(own);
-        let uid = cluster.member_of(from).filter(|_| !is_retired).map(|member| (member.uid, member.is_active()));
+        let uid = cluster.member_of(from).filter(|_| is_known).map(|member| (member.uid, member.is_active()));
         let verdict = cluster.judge(&message.stamp);
         let (word, consequence) = match (verdict, uid) {
-            (Verdict::Newer, _) if is_founder => (Word::Behind, Consequence::Superseded),
-            (Verdict::Newer, _) => (Word::Behind, Consequence::Follow),
-            (Verdict::Foreign, _) | (_, None) => (Word::Gone, Consequence::Nothing),
+            (Verdict::Foreign, _) => (Word::Gone, Consequence::Nothing),
+            // Whom this copy does not know moves nobody, whatever epoch it speaks of. But a copy that a founder does not
+            // have of its own epoch says that the founder's is old.
+            (_, None) => {
+                if verdict == Verdict::Ahead && is_founder {
+                    self.bar = Some(Bar::RolledBack);
+                }
+                (Word::Gone, Consequence::Nothing)
+            }
+            (Verdict::Newer, Some(_)) if is_founder => (Word::Behind, Consequence::Superseded),
+            (Verdict::Newer, Some(_)) => (Word::Behind, Consequence::Follow),
             (Verdict::Older, Some(_)) => (Word::Outdated, Consequence::Nothing),
             (Verdict::Split, Some(_)) => {
                 self.bar = Some(Bar::Split);
                 (Word::Split, Consequence::Nothing)
             }
-            (Verdict::Ahead | Verdict::Current, Some((uid, is_active))) => {
+            (Verdict::Ahead | Verdict::Current | Verdict::Behind, Some((uid, is_active))) => {
                 if verdict == Verdict::Ahead && is_founder {
                     self.bar = Some(Bar::RolledBack);
                 }
@@ -297,6 +257,8 @@ impl Peers {
             (_, Verdict::Older | Verdict::Foreign) => Consequence::Nothing,
             (_, Verdict::Newer) if is_founder => Consequence::Superseded,
             (Word::Gone, Verdict::Newer | Verdict::Ahead | Verdict::Current) => Consequence::Expelled,
+            // That copy is from before this node's admission.
+            (Word::Gone, Verdict::Behind) => Consequence::Nothing,
             (_, Verdict::Newer) => Consequence::Follow,
             (_, Verdict::Split) => {
                 self.bar = Some(Bar::Split);
@@ -307,9 +269,10 @@ impl Peers {
                 self.bar = Some(Bar::RolledBack);
                 Consequence::Nothing
             }
-            (_, Verdict::Ahead | Verdict::Current) => {
+            (_, Verdict::Ahead | Verdict::Current | Verdict::Behind) => {
                 self.meet(by, now_ms);
                 if cluster.founder().is_some_and(|founder| founder.node_id == by) {
+                    self.founder_answered_ms = now_ms;
                     self.told_down.clone_from(&answer.down);
                 }
                 if verdict == Verdict::Ahead { Consequence::Follow } else { Consequence::Nothing }

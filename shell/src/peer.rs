@@ -84,8 +84,8 @@ pub struct Question {
     pub endpoint: SocketAddr,
     /// Who asks.
     pub from: Id,
-    /// What both share.
-    pub key: Key,
+    /// What both share; and what both share with every node that was ever in the cluster.
+    pub keys: [Key; 2],
     /// What to ask.
     pub message: Message,
 }
@@ -153,11 +153,17 @@ impl Question {
         let length = writer.finish().unwrap_or_default();
         let context = [&self.from.0[..], &challenge].concat();
         let text = text.get(..length).unwrap_or_default();
-        let sealed = seal::seal(&self.key, ASK, Direction::Request, &context, text)?;
-        let (status, sealed) = exchange.call("POST", ASK, &[&context[..], &sealed].concat())?;
-        let opened =
-            if status == 200 { seal::open(&self.key, ASK, Direction::Answer, &context, &sealed) } else { None };
-        Ok(opened.map_or(Told::Nothing, told))
+        // Who does not know this node at all says so in the only way that it can prove.
+        for key in &self.keys {
+            let sealed = seal::seal(key, ASK, Direction::Request, &context, text)?;
+            let (status, sealed) = exchange.call("POST", ASK, &[&context[..], &sealed].concat())?;
+            if status != 403 {
+                let opened =
+                    if status == 200 { seal::open(key, ASK, Direction::Answer, &context, &sealed) } else { None };
+                return Ok(opened.map_or(Told::Nothing, told));
+            }
+        }
+        Ok(Told::Nothing)
     }
 }
 

@@ -3,7 +3,10 @@
 
 use std::io;
 
-use bootstrapd_core::cluster::Key;
+use blake2::Blake2b;
+use blake2::digest::consts::U32;
+use blake2::digest::{FixedOutput as _, Update as _};
+use bootstrapd_core::cluster::{Cluster, Key};
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
@@ -30,6 +33,16 @@ fn about(path: &str, direction: Direction, context: &[u8]) -> Vec<u8> {
     about.extend_from_slice(&[b' ', direction, b' ']);
     about.extend_from_slice(context);
     about
+}
+
+/// What every node that was ever in `cluster` knows: good for nothing but to be told that one is no member.
+#[must_use]
+pub fn common_key(cluster: &Cluster) -> Key {
+    let mut hash = Blake2b::<U32>::default();
+    hash.update(b"bootstrapd 1 common key");
+    hash.update(&cluster.cluster_id.0);
+    hash.update(&cluster.registration.setup);
+    Key(hash.finalize_fixed().into())
 }
 
 /// Seals `text` for `path`; `context` ties it to this exchange and no other.

@@ -169,6 +169,12 @@ impl Cluster {
         true
     }
 
+    /// Whether [`Cluster::lapse`] would forget anybody.
+    #[must_use]
+    pub fn has_lapsed(&self, liveness: &Liveness, uptime_ms: u64) -> bool {
+        self.members.iter().any(|member| liveness.has_lapsed(member, uptime_ms))
+    }
+
     /// Forgets admitted nodes that were silent for too long. Whether there were any.
     pub fn lapse(&mut self, liveness: &Liveness, uptime_ms: u64) -> bool {
         self.remove(|member| liveness.has_lapsed(member, uptime_ms))

@@ -1,5 +1,7 @@
 //! Which copy of a record counts: epochs, their writers, and what two nodes conclude when they compare.
 
+use core::cmp::Ordering;
+
 use heapless::Vec;
 
 use super::admission::config_error;
@@ -43,8 +45,10 @@ impl Stamp {
 /// What another node's copy is to one's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Of the same epoch, no newer.
+    /// The same.
     Current,
+    /// Of the same epoch, older.
+    Behind,
     /// Of the same epoch, newer.
     Ahead,
     /// Of an epoch that is over.
@@ -85,10 +89,12 @@ impl Cluster {
             Verdict::Newer
         } else if other.epoch_tag != self.epoch_tag {
             Verdict::Split
-        } else if other.revision > self.revision {
-            Verdict::Ahead
         } else {
-            Verdict::Current
+            match other.revision.cmp(&self.revision) {
+                Ordering::Greater => Verdict::Ahead,
+                Ordering::Equal => Verdict::Current,
+                Ordering::Less => Verdict::Behind,
+            }
         }
     }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use blake2::digest::consts::U16;
 use blake2::digest::{FixedOutput as _, KeyInit as _, Update as _};
-use bootstrapd_core::cluster::{Cluster, JoinRequest, Key, Member, Rules};
+use bootstrapd_core::cluster::{Cluster, JoinRequest, Key, Member};
 use bootstrapd_core::failure::TriedReason;
 use bootstrapd_core::fields::Fields;
 use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, PEER_MESSAGE_BYTES_MAX};
-use bootstrapd_core::machine::PathRole;
+use bootstrapd_core::machine::{Confirmed, Event, PathRole};
 use bootstrapd_core::peer::{Ask, Consequence, JoinAnswer, Message, Peers, Word};
 use bootstrapd_core::record::{self, Id};
 use bootstrapd_core::write::Writer;
@@ -61,10 +61,8 @@ pub(super) struct Others {
     challenges: u64,
     /// The last challenge that each node has answered: none counts twice.
     answered: Vec<(Id, u64)>,
-    /// When the founder answered last, in milliseconds of uptime.
-    founder_answered: u64,
-    /// Whom a member asks next whose founder is silent; and of whom a joiner asks for confirmation.
-    turn: usize,
+    /// How often this attempt has asked to be known as a member.
+    confirmations: u32,
 }
 
 /// An answer that is ready, but must not be given before a revision is durable.
@@ -84,11 +82,17 @@ struct Sealing {
     context: Vec<u8>,
 }
 
+impl Habits {
+    fn peers(&self, now: u64) -> Peers {
+        Peers::new(millis(self.beat), self.max_skew_seconds, now)
+    }
+}
+
 impl Others {
     pub(super) fn new(habits: Habits, now: u64) -> io::Result<Self> {
         Ok(Self {
             habits,
-            peers: Peers::new(millis(habits.beat), now),
+            peers: habits.peers(now),
             staged: None,
             keeping: None,
             pending: Vec::new(),
@@ -97,8 +101,7 @@ impl Others {
             challenge_key: secret::random()?,
             challenges: 0,
             answered: Vec::new(),
-            founder_answered: now,
-            turn: 0,
+            confirmations: 0,
         })
     }
 
@@ -148,8 +151,7 @@ impl Agent {
     /// Begins or ends to live with the other nodes of a cluster, as the node's state asks for.
     pub(super) fn live_with_others(&mut self) {
         let beat = self.others.habits.beat;
-        self.others.peers = Peers::new(millis(beat), self.clock.uptime_ms);
-        self.others.founder_answered = self.clock.uptime_ms;
+        self.others.peers = self.others.habits.peers(self.clock.uptime_ms);
         let others = self.machine.is_member() && self.cluster.is_some();
         self.threads.errands.push(Errand::Tick(if others { beat } else { Duration::MAX }));
         if others {
@@ -160,40 +162,34 @@ impl Agent {
     /// Time for a beat.
     pub(super) fn beat(&mut self) {
         let (now, own) = (self.clock.uptime_ms, self.machine.node_id());
-        self.others.peers.liveness.look(now);
         self.others.proofs.expire(now);
         let Some(cluster) = self.cluster.as_deref().filter(|_| self.machine.is_member()) else { return };
-        if cluster.is_founder(own) {
-            if !self.others.peers.is_ready(cluster, own, now) {
-                let others = cluster.members.iter().filter(|member| member.node_id != own).cloned();
-                for member in others.collect::<Vec<Member>>() {
-                    self.ask(&member, Ask::Beat, Duration::ZERO);
-                }
-            }
+        let asked = self.others.peers.beat(cluster, own, now);
+        let lapsed = cluster.is_founder(own) && cluster.has_lapsed(&self.others.peers.liveness, now);
+        for node_id in asked {
+            self.ask(node_id, Ask::Beat, Duration::ZERO);
+        }
+        if lapsed {
             let mut draft = self.draft();
             if draft.as_mut().is_some_and(|draft| draft.lapse(&self.others.peers.liveness, now)) {
                 self.stage(draft);
             }
-            return;
-        }
-        let silent =
-            now.saturating_sub(self.others.founder_answered) > millis(self.others.habits.beat).saturating_mul(3);
-        let founder = cluster.founder().cloned();
-        let other = silent.then(|| self.others.next_of(cluster, own)).flatten();
-        for member in founder.into_iter().chain(other) {
-            self.ask(&member, Ask::Beat, Duration::ZERO);
         }
     }
 
     /// Asks a member something; the answer comes as [`Agent::told`].
-    fn ask(&mut self, member: &Member, ask: Ask, after: Duration) {
+    fn ask(&mut self, to: Id, ask: Ask, after: Duration) {
         let own = self.machine.node_id();
         let Some(cluster) = self.cluster_of_question() else { return };
-        let Some(key) = cluster.members.iter().find(|member| member.node_id == own).map(|member| member.key) else {
-            return;
+        let Some((member, me)) = cluster.member_of(to).zip(cluster.member_of(own)) else { return };
+        let question = Question {
+            after,
+            to,
+            endpoint: member.endpoint,
+            from: own,
+            keys: [me.key, seal::common_key(cluster)],
+            message: Message { ask, stamp: cluster.stamp() },
         };
-        let message = Message { ask, stamp: cluster.stamp() };
-        let question = Question { after, to: member.node_id, endpoint: member.endpoint, from: own, key, message };
         self.threads.errands.push(Errand::Ask(Box::new(question)));
     }
 
@@ -202,17 +198,15 @@ impl Agent {
         if self.machine.is_member() { self.cluster.as_deref() } else { self.founded.as_deref() }
     }
 
-    /// Asks to be known as a member: the founder, and now and then another, for the founder may be another by now.
+    /// Asks to be known as a member.
     pub(super) fn confirm(&mut self) {
         let own = self.machine.node_id();
-        let turn = self.others.turn;
+        let after = if self.others.confirmations == 0 { Duration::ZERO } else { AGAIN };
+        self.others.confirmations = self.others.confirmations.wrapping_add(1);
         let Some(cluster) = self.founded.as_deref() else { return };
-        let founder = cluster.founder().cloned();
-        let member = if turn % 4 == 3 { self.others.next_of(cluster, own) } else { None };
-        let Some(member) = member.or(founder) else { return };
-        let after = if turn == 0 { Duration::ZERO } else { AGAIN };
-        self.others.turn = turn.wrapping_add(1);
-        self.ask(&member, Ask::Confirm, after);
+        if let Some(to) = self.others.peers.confirmation(cluster, own) {
+            self.ask(to, Ask::Confirm, after);
+        }
     }
 
     /// What a member said to a question.
@@ -220,50 +214,35 @@ impl Agent {
         if ask == Ask::Confirm && !self.machine.is_member() {
             return self.told_of_confirmation(by, &told);
         }
-        let now = self.clock.uptime_ms;
         match told {
             Told::Record(bytes) => self.follow(&bytes),
             Told::Answer(answer) => {
                 let Some(cluster) = self.cluster.as_deref().filter(|_| self.machine.is_member()) else { return };
                 let own = self.machine.node_id();
-                if cluster.founder().is_some_and(|founder| founder.node_id == by) {
-                    self.others.founder_answered = now;
-                }
-                let member = cluster.member_of(by).cloned();
-                let consequence = self.others.peers.answered(cluster, own, by, &answer, now);
-                self.conclude(consequence, member.as_ref());
+                let consequence = self.others.peers.answered(cluster, own, by, &answer, self.clock.uptime_ms);
+                self.conclude(consequence, by);
             }
             Told::Nothing => {}
         }
     }
 
     fn told_of_confirmation(&mut self, by: Id, told: &Told) {
-        use bootstrapd_core::cluster::Verdict;
-        use bootstrapd_core::machine::{Confirmed, Event};
         let confirmed = match (told, self.founded.as_deref()) {
-            (Told::Answer(answer), Some(cluster)) => {
-                let by_founder = cluster.founder().is_some_and(|founder| founder.node_id == by);
-                match (answer.word, cluster.judge(&answer.stamp)) {
-                    (Word::Done, Verdict::Current | Verdict::Ahead) if by_founder => Confirmed::Done,
-                    (Word::Gone, Verdict::Current | Verdict::Ahead | Verdict::Newer) => Confirmed::Unknown,
-                    _ => Confirmed::Unanswered,
-                }
-            }
-            _ => Confirmed::Unanswered,
+            (Told::Answer(answer), Some(cluster)) => Peers::confirmed(cluster, by, answer),
+            (Told::Answer(_) | Told::Record(_) | Told::Nothing, _) => Confirmed::Unanswered,
         };
+        if confirmed != Confirmed::Unanswered {
+            self.others.confirmations = 0;
+        }
         let next = self.handle(Who::Attempt, Event::Confirmed(confirmed));
         self.drive(Who::Attempt, next);
     }
 
     /// Acts on what a message or an answer leads to.
-    fn conclude(&mut self, consequence: Consequence, other: Option<&Member>) {
+    fn conclude(&mut self, consequence: Consequence, other: Id) {
         match consequence {
             Consequence::Nothing | Consequence::Changed => {}
-            Consequence::Follow => {
-                if let Some(member) = other {
-                    self.ask(member, Ask::Record, Duration::ZERO);
-                }
-            }
+            Consequence::Follow => self.ask(other, Ask::Record, Duration::ZERO),
             Consequence::Superseded => {
                 self.expel(
                     "this node founded an epoch of its cluster that is over: the cluster was recovered elsewhere",
@@ -290,14 +269,12 @@ impl Agent {
         let own = self.machine.node_id();
         let mut newer = Box::<Cluster>::default();
         let Some(cluster) = self.cluster.as_deref().filter(|_| self.machine.is_member()) else { return };
-        if record::decode(bytes, &mut *newer).is_err() || !cluster.is_succeeded_by(&newer) || cluster.is_founder(own) {
+        if record::decode(bytes, &mut *newer).is_err() {
             return;
         }
-        let key = |cluster: &Cluster| cluster.member_of(own).map(|member| member.key);
-        if key(cluster) == key(&newer) {
-            self.stage(Some(newer));
-        } else {
-            self.conclude(Consequence::Expelled, None);
+        match Peers::follow(cluster, own, &newer) {
+            Consequence::Changed => self.stage(Some(newer)),
+            consequence => self.conclude(consequence, own),
         }
     }
 
@@ -413,36 +390,14 @@ impl Agent {
     }
 
     fn join(&mut self, request: &JoinRequest, sealing: Sealing, reply: &mut Reply<'_>) -> Step {
-        let (now, own) = (self.clock.uptime_ms, self.machine.node_id());
-        let Some(cluster) = self.cluster.as_deref() else { return self.nothing(reply) };
-        if !cluster.is_founder(own) {
-            let answer = cluster
-                .founder()
-                .map_or(JoinAnswer::NotNow(TriedReason::NoFounder), |founder| JoinAnswer::Founder(founder.endpoint));
-            return self.sealed(&sealing, &write_join(&answer), reply);
-        }
-        if self.others.peers.bar.is_some() {
-            return self.sealed(&sealing, &write_join(&JoinAnswer::NotNow(TriedReason::NeedsRecovery)), reply);
-        }
+        let own = self.machine.node_id();
         let not_ready = write_join(&JoinAnswer::NotNow(TriedReason::NotReady));
-        if !self.others.peers.is_ready(cluster, own, now) {
+        let (Some(mut draft), Ok(key)) = (self.draft(), secret::random()) else {
             return self.sealed(&sealing, &not_ready, reply);
-        }
-        let rules = Rules {
-            liveness: &self.others.peers.liveness,
-            uptime_ms: now,
-            clock_ms: node::clock_ms(),
-            max_skew_seconds: self.others.habits.max_skew_seconds,
         };
-        let Some(mut draft) = self.draft() else { return self.nothing(reply) };
-        if request.validate {
-            let could = draft.could_admit(request, &rules).map_or_else(JoinAnswer::Refused, |()| JoinAnswer::Welcome);
-            return self.sealed(&sealing, &write_join(&could), reply);
-        }
-        let admitted = secret::random().map(|key| draft.admit(request, Key(key), &rules));
-        match admitted {
-            Ok(Ok(admitted)) => {
-                self.others.peers.liveness.hear(request.member.node_id, now);
+        let clocks = (self.clock.uptime_ms, node::clock_ms());
+        match self.others.peers.join(&mut draft, own, (request, Key(key)), clocks) {
+            Ok(admitted) => {
                 let addr = request.member.endpoint;
                 log::info("a node is admitted", &[("uid", &admitted.uid), ("endpoint", &addr)]);
                 let revision = draft.revision;
@@ -450,12 +405,13 @@ impl Agent {
                 self.stage(Some(draft));
                 self.pend(Pending { number: 0, revision, sealing, text, otherwise: not_ready })
             }
-            Ok(Err(failure)) => {
-                let code = failure.cause.code();
-                log::info("a node is not admitted", &[("error_code", &code), ("message", &failure.message)]);
-                self.sealed(&sealing, &write_join(&JoinAnswer::Refused(failure)), reply)
+            Err(answer) => {
+                if let JoinAnswer::Refused(failure) = &answer {
+                    let code = failure.cause.code();
+                    log::info("a node is not admitted", &[("error_code", &code), ("message", &failure.message)]);
+                }
+                self.sealed(&sealing, &write_join(&answer), reply)
             }
-            Err(_) => self.sealed(&sealing, &not_ready, reply),
         }
     }
 
@@ -465,9 +421,9 @@ impl Agent {
         let Some(asked) = self.open(body) else {
             return self.error(403, "access_denied", "nobody here knows that key", reply);
         };
-        let Opened { from, is_retired, sealing, message } = asked;
+        let Opened { from, is_known, sealing, message } = asked;
         let Some(mut draft) = self.draft() else { return self.nothing(reply) };
-        let (answer, consequence) = self.others.peers.hear(&mut draft, own, (from, is_retired), &message, now);
+        let (answer, consequence) = self.others.peers.hear(&mut draft, own, (from, is_known), &message, now);
         let revision = draft.revision;
         let wants_record = message.ask == Ask::Record && answer.word == Word::Done
             || message.ask == Ask::Record && answer.word == Word::Outdated;
@@ -477,8 +433,7 @@ impl Agent {
             log::info("a member's standing has changed", &[("node_id", &from)]);
             self.stage(Some(draft));
         } else {
-            let sender = self.cluster.as_deref().and_then(|cluster| cluster.member_of(from)).cloned();
-            self.conclude(consequence, sender.as_ref());
+            self.conclude(consequence, from);
         }
         let durable = self.cluster.as_ref().map_or(0, |cluster| cluster.revision);
         if revision > durable && message.ask != Ask::Record {
@@ -496,17 +451,19 @@ impl Agent {
         let (from, challenge) = context.split_first_chunk::<ID_BYTES>()?;
         let from = Id(*from);
         let number = self.others.read_challenge(challenge, self.clock.uptime_ms)?;
-        let current = cluster.members.iter().filter(|member| member.node_id == from).map(|member| (member.key, false));
-        let retired = cluster.retired.iter().filter(|node| node.node_id == from).map(|node| (node.key, true));
-        let (key, is_retired, text) = current.chain(retired).find_map(|(key, is_retired)| {
-            Some((key, is_retired, seal::open(&key, ASK, Direction::Request, context, sealed)?))
+        let current = cluster.members.iter().filter(|member| member.node_id == from).map(|member| (member.key, true));
+        let retired = cluster.retired.iter().filter(|node| node.node_id == from).map(|node| (node.key, false));
+        // Who intercepts a member's question must not make it one of a stranger: members have but their own key.
+        let common = cluster.member_of(from).is_none().then(|| (seal::common_key(cluster), false));
+        let (key, is_known, text) = current.chain(retired).chain(common).find_map(|(key, is_known)| {
+            Some((key, is_known, seal::open(&key, ASK, Direction::Request, context, sealed)?))
         })?;
         let mut message = Message::default();
         let mut fields = Fields::new(&text).ok()?;
         message.read(&mut fields);
         fields.finish().ok()?;
         let sealing = Sealing { key, path: ASK, context: context.to_vec() };
-        self.others.is_first(from, number).then_some(Opened { from, is_retired, sealing, message })
+        self.others.is_first(from, number).then_some(Opened { from, is_known, sealing, message })
     }
 
     fn pend(&mut self, pending: Pending) -> Step {
@@ -541,21 +498,10 @@ impl Agent {
 /// A message that was what it claims to be.
 struct Opened {
     from: Id,
-    is_retired: bool,
+    /// By its present key; else by one that is void, or by the one that all nodes of a cluster have ever had.
+    is_known: bool,
     sealing: Sealing,
     message: Message,
-}
-
-impl Others {
-    /// Another member than this node and the founder, each in its turn.
-    fn next_of(&mut self, cluster: &Cluster, own: Id) -> Option<Member> {
-        let others = || {
-            let is_other = |member: &&Member| member.node_id != own && member.uid != cluster.founder_uid;
-            cluster.members.iter().filter(is_other)
-        };
-        self.turn = self.turn.wrapping_add(1);
-        others().nth(self.turn.checked_rem(others().count())?).cloned()
-    }
 }
 
 fn encode(cluster: &Cluster) -> Option<Vec<u8>> {
