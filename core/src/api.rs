@@ -223,9 +223,9 @@ pub enum Access {
 pub const fn access(resource: Resource, method: Method, standing: Standing) -> Access {
     match (standing, resource) {
         // Members and joiners know each other by other means than Basic credentials.
-        (Standing::Closed { expelled: false }, Resource::Peer(_)) => Access::Open,
-        (_, Resource::Peer(_)) => Access::Missing,
+        (Standing::Open | Standing::Broken | Standing::Closed { expelled: true }, Resource::Peer(_)) => Access::Missing,
         (_, Resource::Health | Resource::Server | Resource::Unknown)
+        | (Standing::Closed { expelled: false }, Resource::Peer(_))
         | (Standing::Open | Standing::Closed { .. }, Resource::Ready) => Access::Open,
         (Standing::Broken, _) => Access::Broken,
         (

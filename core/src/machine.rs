@@ -260,7 +260,8 @@ impl Machine {
                 Ok(terms) => self.licensed(terms, now),
                 Err(violation) => self.unlicensed(violation, now),
             },
-            (Phase::Founding, Event::Founded(Ok(membership))) => {
+            (Phase::Founding, Event::Founded(Ok(membership)))
+            | (Phase::ReadingRecovery, Event::RecoveryRead(Ok(membership))) => {
                 Some(self.step(Phase::Adopting(membership), Effect::Adopt))
             }
             (Phase::Founding, Event::Founded(Err(trouble))) => {
@@ -270,9 +271,6 @@ impl Machine {
                 self.contacted(node, round, contacted, now)
             }
             (Phase::Waiting { round }, Event::Waited) => Some(self.contact_next(0, round.saturating_add(1))),
-            (Phase::ReadingRecovery, Event::RecoveryRead(Ok(membership))) => {
-                Some(self.step(Phase::Adopting(membership), Effect::Adopt))
-            }
             (Phase::ReadingRecovery, Event::RecoveryRead(Err(failure))) => self.fail(failure, now),
             (Phase::Adopting(membership), Event::Adopted(Ok(()))) => match self.action {
                 Action::JoinCluster => Some(self.step(Phase::Keeping(membership), Effect::Persist)),
@@ -495,7 +493,7 @@ impl Machine {
     pub fn recovered(
         &self,
         cluster: &mut Cluster,
-        recovery: Recovery,
+        recovery: &Recovery,
         facts: &NodeInfo,
     ) -> Result<Membership, Failure> {
         let uid = self.config.node.identity.uid.map_or(crate::cluster::FOUNDER_UID, core::num::NonZero::get);

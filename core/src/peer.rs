@@ -237,10 +237,9 @@ impl Peers {
                 self.meet(from, now_ms);
                 match message.ask {
                     Ask::Beat if is_founder && is_active && cluster.keep(uid) => (Word::Done, Consequence::Changed),
-                    Ask::Beat | Ask::Record => (Word::Done, Consequence::Nothing),
                     Ask::Confirm if !is_founder => (Word::Elsewhere, Consequence::Nothing),
                     Ask::Confirm if cluster.confirm(from) => (Word::Done, Consequence::Changed),
-                    Ask::Confirm => (Word::Done, Consequence::Nothing),
+                    Ask::Beat | Ask::Record | Ask::Confirm => (Word::Done, Consequence::Nothing),
                 }
             }
         };
@@ -254,11 +253,10 @@ impl Peers {
         let verdict = cluster.judge(&answer.stamp);
         match (answer.word, verdict) {
             // Who answers from an epoch that is over, or from another cluster, has nothing to say.
-            (_, Verdict::Older | Verdict::Foreign) => Consequence::Nothing,
+            // Nor has one whose copy is from before this node's admission.
+            (_, Verdict::Older | Verdict::Foreign) | (Word::Gone, Verdict::Behind) => Consequence::Nothing,
             (_, Verdict::Newer) if is_founder => Consequence::Superseded,
             (Word::Gone, Verdict::Newer | Verdict::Ahead | Verdict::Current) => Consequence::Expelled,
-            // That copy is from before this node's admission.
-            (Word::Gone, Verdict::Behind) => Consequence::Nothing,
             (_, Verdict::Newer) => Consequence::Follow,
             (_, Verdict::Split) => {
                 self.bar = Some(Bar::Split);

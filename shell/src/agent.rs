@@ -320,7 +320,7 @@ impl Agent {
                 let next = self.handle(who, Event::Contacted(contacted));
                 self.drive(who, next);
             }
-            Done::Work(Who::Record, Outcome::Saved(result)) => self.kept(result),
+            Done::Work(Who::Record, Outcome::Saved(result)) => self.kept(&result),
             Done::Work(who, outcome) => {
                 let event = self.event(who, outcome);
                 let accepting = who == Who::Attempt && self.machine.is_accepting();
@@ -357,7 +357,7 @@ impl Agent {
     fn recover(&mut self, who: Who, mut cluster: Box<Cluster>) -> Result<Membership, Failure> {
         let seed = secret::random().and_then(|tag| Ok(Recovery { epoch_tag: Id(tag), key: Key(secret::random()?) }));
         let seed = seed.map_err(Failure::internal)?;
-        let membership = self.machine(who).recovered(&mut cluster, seed, &self.facts)?;
+        let membership = self.machine(who).recovered(&mut cluster, &seed, &self.facts)?;
         if who == Who::Attempt {
             self.founded = Some(cluster);
         }

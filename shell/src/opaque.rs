@@ -96,7 +96,9 @@ fn failed(error: ProtocolError) -> io::Error {
     io::Error::other(match error {
         ProtocolError::InvalidLoginError => "the password was not proved",
         ProtocolError::LibraryError(_) => "not enough memory to stretch the password",
-        _ => "the proof of the password is malformed",
+        ProtocolError::SerializationError
+        | ProtocolError::ReflectedValueError
+        | ProtocolError::IdentityGroupElementError => "the proof of the password is malformed",
     })
 }
 

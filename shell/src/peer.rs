@@ -184,7 +184,7 @@ impl Contact {
         let joined = match found {
             // Only the founder admits. It is asked in the same way: it must prove itself, too.
             Ok(Joined::Elsewhere(address)) => {
-                self.check(address).and_then(|address| self.join(address, end)).map_err(|stop| stop.of_founder())
+                self.check(address).and_then(|address| self.join(address, end)).map_err(Stop::of_founder)
             }
             other => other,
         };
@@ -324,6 +324,7 @@ impl Stop {
 }
 
 impl From<io::Error> for Stop {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many and grow")]
     fn from(error: io::Error) -> Self {
         Self::Reason(match error.kind() {
             ErrorKind::ConnectionRefused => TriedReason::Refused,

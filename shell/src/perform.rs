@@ -94,7 +94,6 @@ pub struct LoginJob {
 }
 
 /// What the threads tell the loop.
-#[expect(clippy::large_enum_variant, reason = "few exist at a time")]
 pub enum Done {
     /// A job's end.
     Work(Who, Outcome),

@@ -109,7 +109,7 @@ impl Cluster {
     ///
     /// # Errors
     /// A number that no member has, or a node that has another one.
-    pub fn recover(&mut self, uid: u32, founder: Member, recovery: Recovery) -> Result<(), Failure> {
+    pub fn recover(&mut self, uid: u32, founder: Member, recovery: &Recovery) -> Result<(), Failure> {
         let Some(before) = self.member(uid).cloned() else {
             return Err(config_error(format_args!("the record has no node with the uid {uid}")));
         };

@@ -97,7 +97,17 @@ impl Machine {
             first_problem,
             membership: match self.phase {
                 Phase::Completing(new) | Phase::Keeping(new) | Phase::Confirming(new) => Some(new),
-                _ => self.membership,
+                Phase::AtRest(_)
+                | Phase::Accepting { .. }
+                | Phase::CheckingPaths
+                | Phase::VerifyingLicense
+                | Phase::Founding
+                | Phase::Contacting { .. }
+                | Phase::Waiting { .. }
+                | Phase::ReadingRecovery
+                | Phase::Adopting(_)
+                | Phase::Discarding
+                | Phase::Failing { .. } => self.membership,
             },
             paths: if at_home { &self.home } else { &self.paths },
         };

@@ -274,7 +274,9 @@ impl Agent {
         }
         match Peers::follow(cluster, own, &newer) {
             Consequence::Changed => self.stage(Some(newer)),
-            consequence => self.conclude(consequence, own),
+            other @ (Consequence::Nothing | Consequence::Follow | Consequence::Superseded | Consequence::Expelled) => {
+                self.conclude(other, own);
+            }
         }
     }
 
@@ -299,14 +301,14 @@ impl Agent {
             self.others.keeping = Some(staged.clone());
             self.threads.jobs.push(Job::Work(Who::Record, Work::Save(pair, bytes)));
         } else {
-            self.kept(Err(io::Error::other("the record is too long")));
+            self.kept(&Err(io::Error::other("the record is too long")));
         }
     }
 
     /// The record that was being saved is durable, or is not.
-    pub(super) fn kept(&mut self, result: io::Result<()>) {
+    pub(super) fn kept(&mut self, result: &io::Result<()>) {
         let keeping = self.others.keeping.take();
-        if let Err(error) = &result {
+        if let Err(error) = result {
             log::warn("the cluster's record could not be saved", &[("error", error)]);
             self.others.staged = None;
         } else if let Some(kept) = keeping {
@@ -425,8 +427,7 @@ impl Agent {
         let Some(mut draft) = self.draft() else { return self.nothing(reply) };
         let (answer, consequence) = self.others.peers.hear(&mut draft, own, (from, is_known), &message, now);
         let revision = draft.revision;
-        let wants_record = message.ask == Ask::Record && answer.word == Word::Done
-            || message.ask == Ask::Record && answer.word == Word::Outdated;
+        let wants_record = message.ask == Ask::Record && matches!(answer.word, Word::Done | Word::Outdated);
         let text = if wants_record { self.cluster.as_deref().and_then(encode) } else { None };
         let text = text.unwrap_or_else(|| write(|writer| answer.write(writer)));
         if consequence == Consequence::Changed {
