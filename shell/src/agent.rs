@@ -6,7 +6,7 @@ use std::sync::MutexGuard;
 use std::time::Duration;
 
 use bootstrapd_core::cluster::{Cluster, Key, PasswordHash, Recovery, Registration, Seed};
-use bootstrapd_core::failure::Failure;
+use bootstrapd_core::failure::{Failure, TriedReason};
 use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, NODE_RECORD_BYTES_MAX, STATUS_BYTES_MAX};
 use bootstrapd_core::machine::{Contacted, Effect, Event, Machine, PathRole, Trouble};
 use bootstrapd_core::node::NodeInfo;
@@ -336,6 +336,7 @@ impl Agent {
     }
 
     /// The event that an outcome means to the machine.
+    #[inline(never)]
     fn event(&mut self, who: Who, outcome: Outcome) -> Event {
         match outcome {
             Outcome::Saved(result) => {
@@ -350,10 +351,12 @@ impl Agent {
                 let founded = result.and_then(|(password, registration)| self.found(password, registration));
                 Event::Founded(founded.map_err(|error| trouble(&error.to_string())))
             }
-            Outcome::RecoveryRead(result) => Event::RecoveryRead(result.and_then(|cluster| self.recover(who, cluster))),
+            Outcome::RecoveryRead(Ok(cluster)) => Event::RecoveryRead(self.recover(who, cluster)),
+            Outcome::RecoveryRead(Err(failure)) => Event::RecoveryRead(Err(*failure)),
         }
     }
 
+    #[inline(never)]
     fn recover(&mut self, who: Who, mut cluster: Box<Cluster>) -> Result<Membership, Failure> {
         let seed = secret::random().and_then(|tag| Ok(Recovery { epoch_tag: Id(tag), key: Key(secret::random()?) }));
         let seed = seed.map_err(Failure::internal)?;
@@ -365,13 +368,12 @@ impl Agent {
     }
 
     /// What a contact came to; a record that it brought is the attempt's, if this node is in it.
+    #[inline(never)]
     fn contacted(&mut self, who: Who, end: ContactEnd) -> Contacted {
         match end {
-            ContactEnd::Admitted(bytes) => {
-                let mut cluster = Box::<Cluster>::default();
-                let read = record::decode(&bytes, &mut *cluster).ok();
-                let Some(membership) = read.and_then(|()| cluster.membership(self.machine.node_id())) else {
-                    return Contacted::Failed(bootstrapd_core::failure::TriedReason::NotAMember);
+            ContactEnd::Admitted(cluster) => {
+                let Some(membership) = cluster.membership(self.machine.node_id()) else {
+                    return Contacted::Failed(TriedReason::NotAMember);
                 };
                 if who == Who::Attempt {
                     self.founded = Some(cluster);
@@ -379,11 +381,13 @@ impl Agent {
                 Contacted::Admitted(membership)
             }
             ContactEnd::Welcome => Contacted::Admitted(Membership::default()),
-            ContactEnd::Refused(failure) => Contacted::Refused(failure),
+            ContactEnd::Refused(failure) => Contacted::Refused(*failure),
             ContactEnd::Failed(reason) => Contacted::Failed(reason),
         }
     }
 
+    // Not inlined: a cluster is large, and what it takes of the loop's stack stays resident.
+    #[inline(never)]
     fn found(&mut self, password: PasswordHash, registration: Registration) -> io::Result<Membership> {
         let (cluster_id, epoch_tag) = (Id(secret::random()?), Id(secret::random()?));
         let seed = Seed { cluster_id, epoch_tag, key: Key(secret::random()?), password, registration };

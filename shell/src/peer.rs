@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use bootstrapd_core::cluster::{HashCost, JoinRequest, Key};
+use bootstrapd_core::cluster::{Cluster, HashCost, JoinRequest, Key};
 use bootstrapd_core::failure::{Cause, Failure, TriedReason};
 use bootstrapd_core::fields::Fields;
 use bootstrapd_core::limits::{LISTENERS_MAX, PEER_MESSAGE_BYTES_MAX};
@@ -21,6 +21,7 @@ use crate::exchange::Exchange;
 use crate::opaque::{Joiner, KE2_BYTES};
 use crate::perform::{Done, Queue, Who};
 use crate::seal::{self, Direction};
+use crate::store;
 
 /// The first message of a proof: a version, the first message of OPAQUE, and the user's name.
 pub const START: &str = "/internal/v1/login/start";
@@ -91,14 +92,13 @@ pub struct Question {
 }
 
 /// What came of a contact.
-#[expect(clippy::large_enum_variant, reason = "one exists at a time")]
 pub enum ContactEnd {
     /// The record with this node in it.
-    Admitted(Vec<u8>),
+    Admitted(Box<Cluster>),
     /// It would be admitted.
     Welcome,
     /// It is not.
-    Refused(Failure),
+    Refused(Box<Failure>),
     /// There is no talking to it.
     Failed(TriedReason),
 }
@@ -108,7 +108,7 @@ pub enum Told {
     /// An answer.
     Answer(Box<Answer>),
     /// The record that was asked for.
-    Record(Vec<u8>),
+    Record(Box<Cluster>),
     /// None, or none that could be trusted.
     Nothing,
 }
@@ -141,6 +141,8 @@ pub fn run(errands: &Queue<Errand>, tell: impl Fn(Done)) {
 }
 
 impl Question {
+    // Not inlined: what it needs of the stack stays resident.
+    #[inline(never)]
     fn run(&self) -> io::Result<Told> {
         let mut exchange = Exchange::connect(self.endpoint, PATIENCE)?;
         let (status, challenge) = exchange.call("GET", CHALLENGE, b"")?;
@@ -160,24 +162,26 @@ impl Question {
             if status != 403 {
                 let opened =
                     if status == 200 { seal::open(key, ASK, Direction::Answer, &context, &sealed) } else { None };
-                return Ok(opened.map_or(Told::Nothing, told));
+                return Ok(opened.map_or(Told::Nothing, |text| told(&text)));
             }
         }
         Ok(Told::Nothing)
     }
 }
 
-fn told(text: Vec<u8>) -> Told {
+fn told(text: &[u8]) -> Told {
     if text.starts_with(RECORD) {
-        return Told::Record(text);
+        return store::decode(text).map_or(Told::Nothing, Told::Record);
     }
-    let Ok(mut fields) = Fields::new(&text) else { return Told::Nothing };
+    let Ok(mut fields) = Fields::new(text) else { return Told::Nothing };
     let mut answer = Box::<Answer>::default();
     answer.read(&mut fields);
     if fields.finish().is_ok() { Told::Answer(answer) } else { Told::Nothing }
 }
 
 impl Contact {
+    // Likewise.
+    #[inline(never)]
     fn run(&self) -> ContactEnd {
         let end = Instant::now().checked_add(CONTACT);
         let found = self.look_up().and_then(|address| self.join(address, end));
@@ -192,10 +196,10 @@ impl Contact {
             Ok(Joined::End(end)) => end,
             Ok(Joined::Elsewhere(_)) => ContactEnd::Failed(TriedReason::NoFounder),
             Err(Stop::Reason(reason)) => ContactEnd::Failed(reason),
-            Err(Stop::Denied) => ContactEnd::Refused(Failure::new(
+            Err(Stop::Denied) => ContactEnd::Refused(Box::new(Failure::new(
                 Cause::AccessDenied {},
                 "the credentials are wrong, or that node is no member of the cluster that they are for",
-            )),
+            ))),
         }
     }
 
@@ -266,7 +270,7 @@ impl Contact {
             _ => return Err(Stop::Reason(TriedReason::NotAMember)),
         }
         let answer = seal::open(&key, FINISH, Direction::Answer, id, &answer).ok_or(Stop::Denied)?;
-        joined(answer)
+        joined(&answer)
     }
 }
 
@@ -285,23 +289,23 @@ fn started((status, answer): &(u16, Vec<u8>)) -> Result<(&[u8], HashCost, &[u8])
     parts.ok_or(Stop::Reason(TriedReason::NotAMember))
 }
 
-fn joined(answer: Vec<u8>) -> Result<Joined, Stop> {
+fn joined(answer: &[u8]) -> Result<Joined, Stop> {
     if answer.starts_with(RECORD) {
-        return Ok(Joined::End(ContactEnd::Admitted(answer)));
+        let admitted = store::decode(answer).map(ContactEnd::Admitted);
+        return admitted.map(Joined::End).map_err(|_| Stop::Reason(TriedReason::NotAMember));
     }
     let malformed = |_| Stop::Reason(TriedReason::NotAMember);
-    let mut fields = Fields::new(&answer).map_err(malformed)?;
+    let mut fields = Fields::new(answer).map_err(malformed)?;
     let read = JoinAnswer::read(&mut fields);
     fields.finish().map_err(malformed)?;
     Ok(match read {
         JoinAnswer::Founder(address) => Joined::Elsewhere(address),
         JoinAnswer::Welcome => Joined::End(ContactEnd::Welcome),
         JoinAnswer::NotNow(reason) => Joined::End(ContactEnd::Failed(reason)),
-        JoinAnswer::Refused(failure) => Joined::End(ContactEnd::Refused(failure)),
+        JoinAnswer::Refused(failure) => Joined::End(ContactEnd::Refused(Box::new(failure))),
     })
 }
 
-#[expect(clippy::large_enum_variant, reason = "one exists at a time")]
 enum Joined {
     End(ContactEnd),
     Elsewhere(SocketAddr),

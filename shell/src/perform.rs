@@ -59,7 +59,7 @@ pub enum Outcome {
     /// Of [`Work::Hash`].
     Hashed(io::Result<(PasswordHash, Registration)>),
     /// Of [`Work::ReadRecovery`].
-    RecoveryRead(Result<Box<Cluster>, Failure>),
+    RecoveryRead(Result<Box<Cluster>, Box<Failure>>),
 }
 
 /// On whose behalf work is done.
@@ -94,6 +94,7 @@ pub struct LoginJob {
 }
 
 /// What the threads tell the loop.
+#[expect(clippy::large_enum_variant, reason = "few exist at a time")]
 pub enum Done {
     /// A job's end.
     Work(Who, Outcome),
@@ -230,6 +231,8 @@ fn check_logins(logins: &Queue<LoginJob>, tell: impl Fn(Done)) {
     }
 }
 
+// Not inlined: what it needs of the stack stays resident.
+#[inline(never)]
 fn perform(work: Work) -> Outcome {
     match work {
         Work::Save(pair, bytes) => Outcome::Saved(pair.save(&bytes)),
@@ -251,7 +254,9 @@ fn perform(work: Work) -> Outcome {
                 Ok((hash, registration))
             }))
         }
-        Work::ReadRecovery(file, user, password) => Outcome::RecoveryRead(read_recovery(&file, &user, &password)),
+        Work::ReadRecovery(file, user, password) => {
+            Outcome::RecoveryRead(read_recovery(&file, &user, &password).map_err(Box::new))
+        }
     }
 }
 

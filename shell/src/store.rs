@@ -260,11 +260,20 @@ fn read<T: Versioned>(file: &Path, bytes_max: usize) -> Result<(Box<T>, Vec<u8>)
     if bytes.len() > bytes_max {
         return Err(Unread::Because(Fault::Foreign.to_string()));
     }
-    let mut value = Box::<T>::default();
-    match record::decode(&bytes, &mut *value) {
-        Ok(()) => Ok((value, bytes)),
+    match decode(&bytes) {
+        Ok(value) => Ok((value, bytes)),
         Err(fault) => Err(Unread::Because(fault.to_string())),
     }
+}
+
+/// Reads a record. A record is large, and is made on the stack of whoever calls this: never the loop's.
+///
+/// # Errors
+/// The [`Fault`] that it has.
+#[inline(never)]
+pub fn decode<T: Versioned>(bytes: &[u8]) -> Result<Box<T>, Fault> {
+    let mut value = Box::<T>::default();
+    record::decode(bytes, &mut *value).map(|()| value)
 }
 
 /// Reads one copy of a cluster's record, wherever it lies, to recover from it.

@@ -215,7 +215,7 @@ impl Agent {
             return self.told_of_confirmation(by, &told);
         }
         match told {
-            Told::Record(bytes) => self.follow(&bytes),
+            Told::Record(newer) => self.follow(newer),
             Told::Answer(answer) => {
                 let Some(cluster) = self.cluster.as_deref().filter(|_| self.machine.is_member()) else { return };
                 let own = self.machine.node_id();
@@ -265,13 +265,9 @@ impl Agent {
     }
 
     /// Takes a newer record, if it is one of this cluster and knows this node.
-    fn follow(&mut self, bytes: &[u8]) {
+    fn follow(&mut self, newer: Box<Cluster>) {
         let own = self.machine.node_id();
-        let mut newer = Box::<Cluster>::default();
         let Some(cluster) = self.cluster.as_deref().filter(|_| self.machine.is_member()) else { return };
-        if record::decode(bytes, &mut *newer).is_err() {
-            return;
-        }
         match Peers::follow(cluster, own, &newer) {
             Consequence::Changed => self.stage(Some(newer)),
             other @ (Consequence::Nothing | Consequence::Follow | Consequence::Superseded | Consequence::Expelled) => {
