@@ -140,6 +140,12 @@ impl TriedReason {
         Self::NeedsRecovery,
     ];
 
+    /// Whether another try can end in another way.
+    #[must_use]
+    pub const fn may_change(self) -> bool {
+        !matches!(self, Self::BadAddress | Self::Itself | Self::Plaintext)
+    }
+
     /// The wire's words.
     #[must_use]
     pub const fn name(self) -> &'static str {

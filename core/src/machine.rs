@@ -371,7 +371,8 @@ impl Machine {
             return Some(self.contact_next(next, round));
         }
         // Validation makes one round.
-        if self.mode == Mode::Validate || round >= self.config.retry.max {
+        let may_change = self.tried.iter().any(|reason| reason.may_change());
+        if self.mode == Mode::Validate || round >= self.config.retry.max || !may_change {
             return self.fail_to_connect(now);
         }
         let seconds = self.config.retry.seconds;
@@ -525,7 +526,12 @@ impl Machine {
             clock_ms: 0,
             round_trip_ms: 0,
             required_version: self.config.required_version.clone(),
-            cluster_name: self.config.cluster.name.clone(),
+            // Alone it is a name to find nodes by, and need not be the cluster's.
+            cluster_name: if self.config.cluster.nodes.is_empty() {
+                heapless::String::new()
+            } else {
+                self.config.cluster.name.clone()
+            },
             uid: self.config.node.identity.uid.map(core::num::NonZero::get),
             override_rack_id: self.config.node.identity.override_rack_id,
             settings: facts.settings.clone(),

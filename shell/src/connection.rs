@@ -62,6 +62,8 @@ pub struct Connection {
     expects_continue: bool,
     /// Whether a byte of the next request has come.
     started: bool,
+    /// The proof of the password that was begun last.
+    proof: Option<u32>,
     /// When the phase began, in milliseconds of uptime.
     since: u64,
     deadline: u64,
@@ -80,6 +82,7 @@ impl Connection {
             is_1_0: false,
             expects_continue: false,
             started: false,
+            proof: None,
             since: now,
             deadline: now.saturating_add(REQUEST_MS),
         }
@@ -253,6 +256,10 @@ impl Connection {
         let cuts = asks || reply.close != close;
         match step {
             Step::Answered if cuts => self.enter(Phase::Closing { lingers: true }, LINGER_MS, now),
+            Step::Proving(number) => {
+                self.proof = Some(number);
+                self.answered(now);
+            }
             Step::Answered => match Framing::of(self.body) {
                 Some(framing) => {
                     let answer = shared.out.split_off(before);
@@ -336,6 +343,9 @@ impl Connection {
 
     /// Gives back what it holds.
     pub fn release(&mut self, shared: &mut Shared) {
+        if let Some(number) = self.proof.take() {
+            shared.agent.leave_proof(number);
+        }
         match &mut self.phase {
             Phase::Keeping(_, _, buffer) => {
                 if let Some(buffer) = buffer.take() {

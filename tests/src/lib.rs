@@ -18,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub mod body;
+pub mod cluster;
 pub mod details;
 mod directory;
 pub mod exit;
@@ -29,12 +30,14 @@ mod node;
 mod program;
 mod random;
 pub mod record;
+mod relay;
 
 pub use directory::{Directory, Snapshot};
 pub use http::{Answer, Connection, Request, basic};
 pub use node::{Node, STATE_FILES};
 pub use program::{Outcome, program, run, run_with};
 pub use random::Random;
+pub use relay::{Pass, Relay, Way};
 
 /// How long anything may take that should happen at once. Only a test that fails waits that long.
 pub const AT_ONCE: Duration = Duration::from_secs(20);

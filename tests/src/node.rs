@@ -33,6 +33,7 @@ pub const STATE_FILES: [&str; 9] = [
 #[derive(Debug)]
 pub struct Node {
     directory: Directory,
+    listen: String,
     options: Vec<String>,
     wrapper: Vec<String>,
     child: Option<Child>,
@@ -57,7 +58,21 @@ impl Node {
     pub fn prepare(options: &[&str]) -> Self {
         let options = options.iter().map(|&option| option.to_owned()).collect();
         let directory = Directory::new();
-        Self { directory, options, wrapper: Vec::new(), child: None, ready: String::new(), addresses: Vec::new() }
+        let listen = "127.0.0.1:0".to_owned();
+        Self {
+            directory,
+            listen,
+            options,
+            wrapper: Vec::new(),
+            child: None,
+            ready: String::new(),
+            addresses: Vec::new(),
+        }
+    }
+
+    /// Has it listen there from the next start on.
+    pub fn listen_on(&mut self, address: SocketAddr) {
+        self.listen = address.to_string();
     }
 
     /// Adds options for the next start.
@@ -93,7 +108,7 @@ impl Node {
             }
             None => crate::program::command(),
         };
-        command.arg("serve").args(["--listen", "127.0.0.1:0", "--state-dir"]).arg(self.state());
+        command.arg("serve").args(["--listen", &self.listen, "--state-dir"]).arg(self.state());
         command.args(&self.options).stdin(Stdio::null());
         command.stdout(File::create(self.directory.path().join("output")).unwrap());
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
@@ -277,9 +292,14 @@ impl Node {
 
     /// Posts a create body, which must be accepted, and waits for the attempt's end.
     pub fn attempt(&self, body: &Value) -> Value {
-        let answer = self.call(&Request::create(body));
-        assert_eq!((answer.status, answer.text()), (200, ""));
+        self.accept("create_cluster", body);
         self.ended()
+    }
+
+    /// Posts a body for `action`, which must be accepted.
+    pub fn accept(&self, action: &str, body: &Value) {
+        let answer = self.call(&Request::post(&format!("/v1/bootstrap/{action}"), body.to_string()));
+        assert_eq!((answer.status, answer.text()), (200, ""));
     }
 
     /// Makes it a cluster of one.

@@ -225,10 +225,12 @@ fn join_and_recover_have_demands_of_their_own() {
 fn one_string_may_stand_for_an_array_of_one() {
     let node = Node::start();
     let mut join = body::create();
-    join["cluster"]["nodes"] = "node-1.example:9443".into();
+    join["cluster"]["nodes"] = "127.0.0.1:1".into();
+    join["max_retries"] = 0.into();
     let answer = node.call(&Request::post("/v1/bootstrap/join_cluster", join.to_string()));
     assert_eq!(answer.status, 200);
-    assert_eq!(node.ended()["error_code"], "internal_error");
+    let tried = &node.ended()["error_details"]["nodes_tried"];
+    assert_eq!(tried, &json!([{"node": "127.0.0.1:1", "reason": "connection refused"}]));
 
     let status = node.attempt(&body::create_with("/node/identity/external_addr", "192.0.2.1".into()));
     assert_eq!(status["state"], "completed", "{status}");

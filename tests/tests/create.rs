@@ -87,15 +87,11 @@ fn the_texts_own_create_body_completes_where_its_paths_exist() {
 }
 
 #[test]
-fn joining_and_recovering_are_accepted_and_end_saying_that_this_version_cannot() {
+fn the_texts_own_join_is_accepted_and_a_wrong_path_ends_it() {
     let node = Node::start();
-    let recover = json!({"action": "recover_cluster", "recovery_filename": "/tmp/cluster.a"}).to_string();
-    for (action, body) in [("join_cluster", TEXT_JOIN), ("recover_cluster", recover.as_bytes())] {
-        accept(&node, &format!("/v1/bootstrap/{action}"), body);
-        let status = node.ended();
-        let message = message(&status, "internal_error");
-        assert!(message.contains("this version") && message.contains(action), "{message}");
-    }
+    accept(&node, "/v1/bootstrap/join_cluster", TEXT_JOIN);
+    let status = node.ended();
+    assert!(message(&status, "path_error").contains("/path/to/persistent/storage"), "{status}");
     node.create();
 }
 

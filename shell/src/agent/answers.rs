@@ -43,6 +43,8 @@ pub enum Purpose {
 pub enum Step {
     /// Its answer is written.
     Answered,
+    /// The same; and the proof of a password with this number was begun.
+    Proving(u32),
     /// Its body is wanted.
     Read(Purpose),
     /// The login with this MAC is being checked.

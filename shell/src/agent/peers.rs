@@ -357,8 +357,14 @@ impl Agent {
             return self.error(400, "bad_message", "the message is malformed", reply);
         };
         let cost = u8::from(cluster.password.cost == bootstrapd_core::cluster::HashCost::Small);
-        self.others.proofs.add(id, member, source, now);
-        self.bytes(&[&id[..], &[cost], &ke2].concat(), reply)
+        let number = self.others.proofs.add(id, member, source, now);
+        self.bytes(&[&id[..], &[cost], &ke2].concat(), reply);
+        Step::Proving(number)
+    }
+
+    /// The connection of a proof has ended: one that is unfinished has failed.
+    pub fn leave_proof(&mut self, number: u32) {
+        self.others.proofs.leave(number, self.clock.uptime_ms);
     }
 
     /// The last message of a proof, and what its sender wants.

@@ -21,6 +21,7 @@ const DELAY_MS_MAX: u64 = 8_000;
 const STARTS_PER_SECOND: u32 = 200;
 
 struct Proof {
+    number: u32,
     id: [u8; ID_BYTES],
     member: Member,
     source: IpAddr,
@@ -37,6 +38,7 @@ struct Failures {
 #[derive(Default)]
 pub(super) struct Proofs {
     under_way: Vec<Proof>,
+    count: u32,
     failures: Vec<Failures>,
     /// The second that is counted in, and the starts in it.
     started: (u64, u32),
@@ -64,8 +66,19 @@ impl Proofs {
         !waits
     }
 
-    pub(super) fn add(&mut self, id: [u8; ID_BYTES], member: Member, source: IpAddr, now: u64) {
-        self.under_way.push(Proof { id, member, source, since: now });
+    /// A proof begins: its number.
+    pub(super) fn add(&mut self, id: [u8; ID_BYTES], member: Member, source: IpAddr, now: u64) -> u32 {
+        self.count = self.count.wrapping_add(1);
+        self.under_way.push(Proof { number: self.count, id, member, source, since: now });
+        self.count
+    }
+
+    /// Whoever began this one has gone: it has failed, if it was not finished.
+    pub(super) fn leave(&mut self, number: u32, now: u64) {
+        if let Some(index) = self.under_way.iter().position(|proof| proof.number == number) {
+            let proof = self.under_way.swap_remove(index);
+            self.fail(proof.source, now);
+        }
     }
 
     /// The last message of a proof: the key that both ends have now, or nothing.
