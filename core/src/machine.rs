@@ -22,6 +22,7 @@ use crate::limits::CONTACTS_MAX;
 use crate::node::NodeInfo;
 use crate::problems::{Place, Problems};
 use crate::record::{Id, Membership};
+use crate::status::State;
 use crate::time::Timestamp;
 
 mod event;
@@ -115,9 +116,9 @@ enum Phase {
     Completing(Membership),
     /// What was adopted is being removed; until then a restart finds an attempt cut short, and removes it.
     Discarding,
-    /// The failure is being made durable.
+    /// The failure is being made durable; until then the state from which it leads is shown.
     Failing {
-        working: bool,
+        from: State,
     },
 }
 
@@ -309,7 +310,8 @@ impl Machine {
                 self.fail(Failure::internal(format_args!("the node's record could not be saved: {trouble}")), now)
             }
             (Phase::Discarding, Event::Discarded(Ok(()))) => {
-                Some(self.step(Phase::Failing { working: true }, Effect::Persist))
+                let from = self.state();
+                Some(self.step(Phase::Failing { from }, Effect::Persist))
             }
             // A failure that cannot be saved is still a failure. A restart then finds an attempt cut short, as it must
             // where something is left to be removed.
@@ -421,17 +423,14 @@ impl Machine {
     }
 
     fn fail(&mut self, failure: Failure, now: Timestamp) -> Option<Effect> {
-        let working = matches!(
-            self.phase,
-            Phase::Founding | Phase::Contacting { .. } | Phase::Waiting { .. } | Phase::ReadingRecovery
-        );
+        let from = self.state();
         let adopted =
             matches!(self.phase, Phase::Adopting(_) | Phase::Keeping(_) | Phase::Confirming(_) | Phase::Completing(_));
         self.set_failure(failure);
         self.end_time = Some(self.not_before_start(now));
         match self.mode {
             Mode::Act if adopted => Some(self.step(Phase::Discarding, Effect::Discard)),
-            Mode::Act => Some(self.step(Phase::Failing { working }, Effect::Persist)),
+            Mode::Act => Some(self.step(Phase::Failing { from }, Effect::Persist)),
             Mode::Validate => {
                 self.rest(Rest::Failed);
                 None
@@ -459,7 +458,7 @@ impl Machine {
         self.set_failure(Failure::internal(why));
         self.problems.clear();
         self.end_time = Some(self.not_before_start(now));
-        Some(self.step(Phase::Failing { working: false }, Effect::Persist))
+        Some(self.step(Phase::Failing { from: State::Completed }, Effect::Persist))
     }
 
     fn rest(&mut self, rest: Rest) {
