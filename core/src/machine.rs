@@ -271,9 +271,10 @@ impl Machine {
                 self.contacted(node, round, contacted, now)
             }
             (Phase::Waiting { round }, Event::Waited) => Some(self.contact_next(0, round.saturating_add(1))),
-            (Phase::ReadingRecovery, Event::RecoveryRead(Ok(membership))) => {
-                Some(self.step(Phase::Adopting(membership), Effect::Adopt))
-            }
+            (Phase::ReadingRecovery, Event::RecoveryRead(Ok(membership))) => match self.mode {
+                Mode::Act => Some(self.step(Phase::Adopting(membership), Effect::Adopt)),
+                Mode::Validate => self.valid(),
+            },
             (Phase::ReadingRecovery, Event::RecoveryRead(Err(failure))) => self.fail(failure, now),
             (Phase::Adopting(membership), Event::Adopted(Ok(()))) => match self.action {
                 Action::JoinCluster => Some(self.step(Phase::Keeping(membership), Effect::Persist)),
