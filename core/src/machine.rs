@@ -6,6 +6,7 @@
 //! recover                          ├───────▶ ReadRecovery ──────────────────▶ Adopt ─▶ Persist ─▶ completed
 //! join                             └───────▶ Contact … Wait … Contact ─▶ Adopt ─▶ Persist ─▶ Confirm ─▶ Persist
 //! any of these but the last two of join ─▶ [Discard ─▶] Persist ─▶ error
+//! Confirm, where the cluster does not know the node ─▶ Persist ─▶ Discard ─▶ Persist ─▶ error
 //! ```
 //!
 //! A joiner that has made the record its own is in the cluster's hands: it asks until it hears that it is a member, or
@@ -114,6 +115,9 @@ enum Phase {
     Keeping(Membership),
     Confirming(Membership),
     Completing(Membership),
+    /// The cluster does not know this node. That it is in an attempt as before is being made durable: a restart must not
+    /// look for a record that was removed.
+    Disowning,
     /// What was adopted is being removed; until then a restart finds an attempt cut short, and removes it.
     Discarding,
     /// The failure is being made durable; until then the state from which it leads is shown.
@@ -218,6 +222,7 @@ impl Machine {
             | Phase::Confirming(_)
             | Phase::Completing(_)
             | Phase::Failing { .. }
+            | Phase::Disowning
             | Phase::Discarding => Err(Refusal::InProgress),
         }
     }
@@ -310,13 +315,15 @@ impl Machine {
             (Phase::Completing(_) | Phase::Keeping(_), Event::Persisted(Err(trouble))) => {
                 self.fail(Failure::internal(format_args!("the node's record could not be saved: {trouble}")), now)
             }
+            (Phase::Disowning, Event::Persisted(Ok(()))) => Some(self.step(Phase::Discarding, Effect::Discard)),
             (Phase::Discarding, Event::Discarded(Ok(()))) => {
                 let from = self.state();
                 Some(self.step(Phase::Failing { from }, Effect::Persist))
             }
             // A failure that cannot be saved is still a failure. A restart then finds an attempt cut short, as it must
-            // where something is left to be removed.
-            (Phase::Failing { .. }, Event::Persisted(_)) | (Phase::Discarding, Event::Discarded(Err(_))) => {
+            // where something is left to be removed; or it confirms again.
+            (Phase::Failing { .. } | Phase::Disowning, Event::Persisted(_))
+            | (Phase::Discarding, Event::Discarded(Err(_))) => {
                 self.rest(Rest::Failed);
                 None
             }
@@ -425,11 +432,12 @@ impl Machine {
 
     fn fail(&mut self, failure: Failure, now: Timestamp) -> Option<Effect> {
         let from = self.state();
-        let adopted =
-            matches!(self.phase, Phase::Adopting(_) | Phase::Keeping(_) | Phase::Confirming(_) | Phase::Completing(_));
+        let adopted = matches!(self.phase, Phase::Adopting(_) | Phase::Keeping(_) | Phase::Completing(_));
+        let disowned = matches!(self.phase, Phase::Confirming(_));
         self.set_failure(failure);
         self.end_time = Some(self.not_before_start(now));
         match self.mode {
+            Mode::Act if disowned => Some(self.step(Phase::Disowning, Effect::Persist)),
             Mode::Act if adopted => Some(self.step(Phase::Discarding, Effect::Discard)),
             Mode::Act => Some(self.step(Phase::Failing { from }, Effect::Persist)),
             Mode::Validate => {

@@ -70,6 +70,7 @@ impl Machine {
             | Phase::Waiting { .. }
             | Phase::ReadingRecovery
             | Phase::Adopting(_)
+            | Phase::Disowning
             | Phase::Discarding => {
                 if self.expelled {
                     Standing::ExpelledAttempt

@@ -29,6 +29,7 @@ impl Machine {
             | Phase::Keeping(_)
             | Phase::Confirming(_)
             | Phase::Completing(_)
+            | Phase::Disowning
             | Phase::Discarding => match self.action {
                 Action::CreateCluster => State::CreatingCluster,
                 Action::JoinCluster => State::JoiningCluster,
