@@ -9,7 +9,7 @@ use crate::record::Id;
 /// Beats missed until a member counts as down.
 const MISSED_BEATS: u64 = 3;
 /// An admitted node that is not heard of for so long lapses, in milliseconds.
-pub const LAPSE_MS: u64 = 60_000;
+const LAPSE_MS: u64 = 60_000;
 
 /// The last sign of life of every other node, as the founder heard it. Times are milliseconds of a clock that never
 /// goes back.

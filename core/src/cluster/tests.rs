@@ -1,3 +1,4 @@
+use core::net::IpAddr;
 use std::boxed::Box;
 use std::string::{String as StdString, ToString as _};
 use std::vec;
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::Action;
 use crate::json;
-use crate::node::Address;
+use crate::node::{Address, NodeInfo, SOFTWARE_VERSION};
 use crate::problems::Problems;
 
 const NODE: Id = Id([7; 16]);
@@ -58,8 +59,12 @@ fn full() -> Value {
 
 fn founded(body: &Value, facts: &NodeInfo, terms: Terms) -> Box<Cluster> {
     let password = PasswordHash { cost: HashCost::Standard, salt: [0xA1; 16], hash: [0xB2; 32] };
-    let seed = Seed { cluster_id: Id([3; 16]), epoch_tag: Id([4; 16]), password };
-    Box::new(Cluster::found(seed, NODE, &config(body), terms, facts, at(60)))
+    let registration = Registration { setup: [0xA1; OPAQUE_SETUP_BYTES], file: [0xB2; OPAQUE_FILE_BYTES] };
+    let key = Key([0xA1; 32]);
+    let seed = Seed { cluster_id: Id([3; 16]), epoch_tag: Id([4; 16]), key, password, registration };
+    let config = config(body);
+    let founder = Member::new(NODE, &config, facts, Some(1 << 40));
+    Box::new(Cluster::found(seed, founder, &config, terms, facts.settings.clone(), at(60)))
 }
 
 fn written(write: impl FnOnce(&mut Writer<'_>)) -> Value {
@@ -93,11 +98,12 @@ fn what_was_configured_is_served() {
     let member = json!({
         "uid": 1, "status": "active", "addr": "10.0.0.2", "external_addr": ["1.2.3.4", "::2"],
         "accept_servers": false, "name": "n \"1\"", "rack_id": "R-1", "second_rack_id": "r2", "max_listeners": 5,
-        "max_redis_servers": 6, "bigstore_enabled": true, "bigstore_driver": "rocksdb", "total_memory": 1 << 30,
+        "max_redis_servers": 6, "bigstore_enabled": true, "bigstore_driver": "rocksdb",
+        "bigstore_size": 1_u64 << 40, "total_memory": 1 << 30,
         "cores": 4, "software_version": SOFTWARE_VERSION
     });
-    assert_eq!(written(|writer| cluster.write_nodes(writer)), json!([member]));
-    assert_eq!(written(|writer| cluster.member(1).unwrap().write(writer)), member);
+    assert_eq!(written(|writer| cluster.write_nodes(|_| false, writer)), json!([member]));
+    assert_eq!(written(|writer| cluster.write_node(1, |_| false, writer)), member);
     assert!(cluster.member(0).is_none() && cluster.member(2).is_none());
 }
 
@@ -110,7 +116,7 @@ fn what_was_not_configured_is_left_out() {
         "max_listeners": 100, "max_redis_servers": 100, "bigstore_enabled": false,
         "software_version": SOFTWARE_VERSION
     });
-    assert_eq!(written(|writer| cluster.write_nodes(writer)), json!([member]));
+    assert_eq!(written(|writer| cluster.write_nodes(|_| false, writer)), json!([member]));
 }
 
 #[test]
