@@ -277,10 +277,9 @@ impl Peers {
                 self.meet(from, now_ms);
                 match message.ask {
                     Ask::Beat if is_founder && is_active && cluster.keep(uid) => (Word::Done, Consequence::Changed),
-                    Ask::Beat | Ask::Record => (Word::Done, Consequence::Nothing),
                     Ask::Confirm if !is_founder => (Word::Elsewhere, Consequence::Nothing),
                     Ask::Confirm if cluster.confirm(from) => (Word::Done, Consequence::Changed),
-                    Ask::Confirm => (Word::Done, Consequence::Nothing),
+                    Ask::Beat | Ask::Record | Ask::Confirm => (Word::Done, Consequence::Nothing),
                 }
             }
         };

@@ -43,7 +43,6 @@ pub enum Effect {
 }
 
 /// What came of an effect: exactly one event for each.
-#[expect(clippy::large_enum_variant, reason = "there is no heap to box terms into; one event exists at a time")]
 #[derive(Clone, Debug)]
 pub enum Event {
     /// [`Effect::Persist`] ended.

@@ -96,9 +96,10 @@ impl Machine {
             failure: (self.failed && ended).then_some(&self.failure),
             problems,
             first_problem,
-            membership: match self.phase {
-                Phase::Completing(new) | Phase::Keeping(new) | Phase::Confirming(new) => Some(new),
-                _ => self.membership,
+            membership: if let Phase::Completing(new) | Phase::Keeping(new) | Phase::Confirming(new) = self.phase {
+                Some(new)
+            } else {
+                self.membership
             },
             paths: if at_home { &self.home } else { &self.paths },
         };

@@ -168,8 +168,8 @@ const EFFECTS: [Effect; 10] = [
 
 /// Every event, with the effect that it belongs to.
 fn events() -> StdVec<(Effect, Event)> {
-    let mut events: StdVec<_> =
-        EFFECTS.into_iter().flat_map(|kind| [(kind, success(kind)), (kind, failure(kind))]).collect();
+    let both = |kind| [success as fn(Effect) -> Event, failure].into_iter().map(move |went| (kind, went(kind)));
+    let mut events: StdVec<_> = EFFECTS.into_iter().flat_map(both).collect();
     let refusal = Failure::new(Cause::AccessDenied {}, "no");
     events.push((Effect::Contact { node: 0 }, Event::Contacted(Contacted::Refused(refusal))));
     events.push((Effect::Confirm, Event::Confirmed(Confirmed::Unanswered)));
@@ -553,7 +553,14 @@ fn end(machine: &mut Machine, body: &str, found: PathsFound, license: &Result<Te
         let event = match effect {
             Effect::CheckPaths => Event::PathsChecked(found),
             Effect::VerifyLicense => Event::LicenseVerified(license.clone()),
-            _ => success(effect),
+            Effect::Persist
+            | Effect::Found
+            | Effect::Contact { .. }
+            | Effect::Wait { .. }
+            | Effect::ReadRecovery
+            | Effect::Adopt
+            | Effect::Confirm
+            | Effect::Discard => success(effect),
         };
         next = machine.handle(event, &facts(), at(1_000));
     }

@@ -24,9 +24,10 @@ fn joined(machine: &mut Machine, body: &str, contacts: &[Contacted]) -> (StdVec<
     let mut next = Some(machine.start(JOINING, body.as_bytes(), at(1)).unwrap());
     let mut seen = vec![];
     while let Some(effect) = next {
-        let event = match effect {
-            Effect::Contact { .. } => Event::Contacted(contacts.next().expect("no more contacts")),
-            _ => success(effect),
+        let event = if matches!(effect, Effect::Contact { .. }) {
+            Event::Contacted(contacts.next().expect("no more contacts"))
+        } else {
+            success(effect)
         };
         if matches!(effect, Effect::Contact { .. } | Effect::Wait { .. }) {
             seen.push(effect);
@@ -47,7 +48,7 @@ fn every_node_is_tried_in_turn_and_every_round_is_used_up() {
     let [first, second, _] = CONTACT;
     for rounds in [1_u8, 3] {
         let mut contacts = vec![failed(timed_out); 2 * usize::from(rounds) - 2];
-        contacts.extend([failed(refused), failed(timed_out)]);
+        contacts.extend(vec![failed(refused), failed(timed_out)]);
         let (seen, status) = joined(&mut new(), &join(&["a:7", "b"], rounds - 1), &contacts);
         let mut expected = vec![first, second];
         for _ in 1..rounds {
@@ -64,7 +65,7 @@ fn every_node_is_tried_in_turn_and_every_round_is_used_up() {
 fn the_first_node_that_admits_ends_the_round() {
     let admitted = Contacted::Admitted(membership());
     let [first, second, third] = CONTACT;
-    let cases = [
+    let cases = vec![
         (vec![admitted.clone()], vec![first]),
         (vec![failed(TriedReason::Itself), admitted.clone()], vec![first, second]),
         (
@@ -85,13 +86,12 @@ fn the_first_node_that_admits_ends_the_round() {
 
 #[test]
 fn every_refusal_ends_the_attempt_at_once() {
-    let list = |_: ()| heapless::Vec::new();
     let causes = vec![
         Cause::AccessDenied {},
         Cause::TimeNotSync { skew_seconds: 6 },
         Cause::NodeConfigMismatch { mismatches: heapless::Vec::new() },
         Cause::SocketDirectoryMismatch { expected: String::new(), actual: String::new() },
-        Cause::RepairRequired { failed_nodes: list(()), replace_candidate: 2 },
+        Cause::RepairRequired { failed_nodes: heapless::Vec::new(), replace_candidate: 2 },
         Cause::ConfigError { required_rack_id: None },
         Cause::InsufficientNodeMemory { required_memory: 1 },
         Cause::InsufficientNodeFlash { required_flash: 1 },
@@ -101,7 +101,7 @@ fn every_refusal_ends_the_attempt_at_once() {
     ];
     for cause in few(causes, 4) {
         let code = cause.code();
-        let contacts = [failed(TriedReason::Refused), Contacted::Refused(Failure::new(cause, "no"))];
+        let contacts = vec![failed(TriedReason::Refused), Contacted::Refused(Failure::new(cause, "no"))];
         let (seen, status) = joined(&mut new(), &join(&["a", "b", "c"], 3), &contacts);
         assert_eq!((&*seen, &status["error_code"]), (&CONTACT[..2], &json!(code)));
         assert_eq!(status["error_details"]["message"], "no");
@@ -111,7 +111,7 @@ fn every_refusal_ends_the_attempt_at_once() {
 
 #[test]
 fn a_validation_makes_one_round() {
-    let contacts = [failed(TriedReason::Refused), failed(TriedReason::TimedOut)];
+    let contacts = vec![failed(TriedReason::Refused), failed(TriedReason::TimedOut)];
     let (seen, status) = joined(&mut validator(&new()), &join(&["a", "b"], 3), &contacts);
     assert_eq!((&*seen, &status["error_code"]), (&CONTACT[..2], &json!("connect_error")));
     assert_eq!(status["error_details"]["nodes_tried"].as_array().unwrap().len(), 2);
@@ -205,17 +205,15 @@ fn a_joiner_says_what_it_would_be_and_what_it_wants() {
 
 #[test]
 fn a_recovery_that_cannot_be_ends_in_the_reason_why() {
-    for (cause, code) in [
-        (Cause::PathError {}, "path_error"),
-        (Cause::ConfigError { required_rack_id: None }, "config_error"),
-        (Cause::AccessDenied {}, "access_denied"),
-    ] {
+    let causes: [fn() -> Cause; 3] =
+        [|| Cause::PathError {}, || Cause::ConfigError { required_rack_id: None }, || Cause::AccessDenied {}];
+    for cause in causes {
         let (mut machine, effect) = driven(new(), RECOVERING, &[T, T]);
         assert_eq!(effect, Some(ReadRecovery));
-        let event = Event::RecoveryRead(Err(Failure::new(cause, "why")));
+        let event = Event::RecoveryRead(Err(Failure::new(cause(), "why")));
         assert_eq!(machine.handle(event, &facts(), at(300)), Some(Persist));
         assert_eq!(machine.handle(success(Persist), &facts(), at(300)), None);
-        assert_eq!((machine.state(), self::code(&machine)), (State::Error, Some(code)));
+        assert_eq!((machine.state(), code(&machine)), (State::Error, Some(cause().code())));
         assert_eq!(machine.failure().unwrap().message, "why");
     }
 }
