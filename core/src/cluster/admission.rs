@@ -141,9 +141,11 @@ impl Cluster {
             }
         };
         let member = Member { uid, key, status, ..request.member.clone() };
+        // Before what the same node was until now: whoever looks for the node finds its new key.
+        let place_of_node = self.members.iter().position(|member| member.node_id == request.member.node_id);
+        let index = place_of_node.unwrap_or(self.members.len());
         // There is room: that was checked, and who was here before has left.
-        let full = |_| full();
-        self.members.push(member).map_err(full)?;
+        self.members.insert(index, member).map_err(|_| full())?;
         if place == Place::New {
             self.next_uid = uid.saturating_add(1);
         }
@@ -164,7 +166,7 @@ impl Cluster {
         }
         member.status = MemberStatus::Active;
         let _ = self.members.push(member);
-        self.members.sort_unstable_by_key(|member| member.uid);
+        self.members.sort_unstable_by_key(|member| (member.uid, member.is_active()));
         self.changed();
         true
     }
