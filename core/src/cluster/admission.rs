@@ -228,7 +228,7 @@ impl Cluster {
             }
             Some(uid) => Some(self.dead(uid, request, is_down)?),
         };
-        self.check_room(request, dead, is_down)?;
+        self.check_room(request, is_down)?;
         if let Some(dead) = dead {
             check_strength(dead, &request.member)?;
         }
@@ -307,12 +307,7 @@ impl Cluster {
         Ok(dead)
     }
 
-    fn check_room(
-        &self,
-        request: &JoinRequest,
-        dead: Option<&Member>,
-        is_down: impl Fn(&&Member) -> bool,
-    ) -> Result<(), Failure> {
+    fn check_room(&self, request: &JoinRequest, is_down: impl Fn(&&Member) -> bool) -> Result<(), Failure> {
         let endpoint = request.member.endpoint;
         let taken = |member: &&Member| {
             member.endpoint == endpoint && member.node_id != request.member.node_id && !is_down(member)
@@ -321,8 +316,8 @@ impl Cluster {
             let uid = member.uid;
             return Err(config_error(format_args!("the node with the uid {uid} has the address {endpoint} already")));
         }
-        let replaced = dead.is_some_and(|dead| dead.node_id == request.member.node_id);
-        if self.members.is_full() && !replaced { Err(full()) } else { Ok(()) }
+        // A replacement, too, stands beside what it replaces until it has confirmed.
+        if self.members.is_full() { Err(full()) } else { Ok(()) }
     }
 
     fn check_rack(&self, request: &JoinRequest, dead: Option<&Member>) -> Result<(), Failure> {
