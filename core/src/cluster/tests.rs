@@ -1,17 +1,83 @@
 use core::net::IpAddr;
 use std::boxed::Box;
 use std::string::{String as StdString, ToString as _};
-use std::vec;
+use std::{format, vec};
 
 use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Action;
+use crate::failure::{Cause, Failure};
 use crate::json;
 use crate::node::{Address, NodeInfo, SOFTWARE_VERSION};
 use crate::problems::Problems;
 
+mod admission;
+mod epoch;
+mod liveness;
+mod standing;
+
 const NODE: Id = Id([7; 16]);
+pub(crate) const BEAT: u64 = 5_000;
+/// Milliseconds of uptime by which all who were not heard are down.
+pub(crate) const LATER: u64 = 100_000;
+
+/// The node that has this number in [`cluster`].
+pub(crate) fn id(uid: u32) -> Id {
+    Id([u8::try_from(uid).unwrap(); 16])
+}
+
+pub(crate) fn member(uid: u32) -> Member {
+    let addr = format!("10.0.0.{uid}").parse().unwrap();
+    Member {
+        uid,
+        node_id: id(uid),
+        key: Key(*[id(uid).0; 2].as_flattened().as_array().unwrap()),
+        addr,
+        endpoint: std::net::SocketAddr::new(addr, 9443),
+        total_memory: Some(1_000),
+        flash: Some(1_000),
+        bigstore_enabled: true,
+        software_version: SOFTWARE_VERSION.try_into().unwrap(),
+        ..Member::unknown()
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        socket_dir: "/run/b".try_into().unwrap(),
+        config_dir: "/etc/b".try_into().unwrap(),
+        install_dir: "/opt/b".try_into().unwrap(),
+        user: "b".try_into().unwrap(),
+    }
+}
+
+/// A cluster founded by number 1, with these active members.
+pub(crate) fn cluster(uids: impl IntoIterator<Item = u32>) -> Box<Cluster> {
+    let mut cluster = Box::<Cluster>::default();
+    cluster.cluster_id = Id([0xC1; 16]);
+    cluster.epoch = 3;
+    cluster.epoch_tag = Id([0xE1; 16]);
+    cluster.revision = 10;
+    cluster.founder_uid = FOUNDER_UID;
+    cluster.name = "My.Cluster".try_into().unwrap();
+    cluster.terms = Terms::trial(at(0));
+    cluster.settings = settings();
+    for uid in uids {
+        cluster.members.push(member(uid)).unwrap();
+        cluster.next_uid = uid + 1;
+    }
+    cluster
+}
+
+/// What a founder has heard at [`LATER`]: all but the `dead` ones.
+pub(crate) fn heard(cluster: &Cluster, dead: &[u32]) -> Liveness {
+    let mut liveness = Liveness::new(BEAT, 0);
+    for member in cluster.members.iter().filter(|member| !member.is_active() || !dead.contains(&member.uid)) {
+        liveness.hear(member.node_id, LATER);
+    }
+    liveness
+}
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_seconds(seconds)
