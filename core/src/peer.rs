@@ -316,3 +316,6 @@ impl Peers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

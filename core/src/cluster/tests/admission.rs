@@ -102,9 +102,10 @@ fn every_setting_that_differs_is_named_and_all_at_once() {
         (|request| request.cluster_name = text("Yours"), ["cluster_name", "My.Cluster", "Yours"]),
     ];
     let cluster = cluster([1, 2]);
-    let mismatches = |request: &JoinRequest| match cause(&cluster, &[], request) {
-        Cause::NodeConfigMismatch { mismatches } => mismatches,
-        other => panic!("{other:?}"),
+    let mismatches = |request: &JoinRequest| {
+        let cause = cause(&cluster, &[], request);
+        let Cause::NodeConfigMismatch { mismatches } = cause else { panic!("{cause:?}") };
+        mismatches
     };
     let named = |[setting, cluster, node]: [&str; 3]| crate::failure::Mismatch {
         setting: text(setting),
@@ -352,6 +353,9 @@ fn the_licence_allows_one_more_node_and_its_flash() {
     assert_eq!(violation(&cluster, limit(2), &request(9)), Some(Violation::NodeLimitExceeded));
 }
 
+/// What takes one failure away.
+type Cure = fn(&mut Cluster, &mut JoinRequest);
+
 #[test]
 fn the_checks_come_in_their_order() {
     // Numbers 2 and 3 are dead, and 128 replaces 2. Everything else is as bad as it can be.
@@ -367,7 +371,6 @@ fn the_checks_come_in_their_order() {
     bad.settings.socket_dir = text("/s");
     bad.member.endpoint = cluster.members[4].endpoint;
     (bad.member.total_memory, bad.member.flash) = (Some(979), Some(979));
-    type Cure = fn(&mut Cluster, &mut JoinRequest);
     let cures: [(&str, &str, Cure); 14] = [
         ("time_not_sync", "clock", |_, request| request.clock_ms = CLOCK),
         ("node_config_mismatch", "settings", |_, request| request.settings.user = text("b")),
