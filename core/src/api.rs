@@ -121,15 +121,15 @@ impl Resource {
             }
             Self::Server => "GET, HEAD, POST, OPTIONS",
             Self::UnknownV1 | Self::Unknown => "",
-            Self::Status
+            Self::Peer(Peer::Challenge)
+            | Self::Status
             | Self::Cluster
             | Self::Nodes
             | Self::Node(_)
             | Self::License
             | Self::Health
             | Self::Ready
-            | Self::Root
-            | Self::Peer(Peer::Challenge) => "GET, HEAD, OPTIONS",
+            | Self::Root => "GET, HEAD, OPTIONS",
         }
     }
 
@@ -223,10 +223,10 @@ pub enum Access {
 pub const fn access(resource: Resource, method: Method, standing: Standing) -> Access {
     match (standing, resource) {
         // Members and joiners know each other by other means than Basic credentials.
-        (Standing::Open | Standing::Broken | Standing::Closed { expelled: true }, Resource::Peer(_)) => Access::Missing,
-        (_, Resource::Health | Resource::Server | Resource::Unknown)
-        | (Standing::Closed { expelled: false }, Resource::Peer(_))
+        (Standing::Closed { expelled: false }, Resource::Peer(_))
+        | (_, Resource::Health | Resource::Server | Resource::Unknown)
         | (Standing::Open | Standing::Closed { .. }, Resource::Ready) => Access::Open,
+        (_, Resource::Peer(_)) => Access::Missing,
         (Standing::Broken, _) => Access::Broken,
         (
             Standing::Open,

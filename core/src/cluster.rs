@@ -305,4 +305,4 @@ fn write_suffix(suffix: &DnsSuffix, writer: &mut Writer<'_>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

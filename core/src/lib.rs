@@ -11,7 +11,7 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
-#![allow(clippy::result_large_err, reason = "there is no heap to box a failure into; one exists at a time")]
+#![expect(clippy::result_large_err, reason = "there is no heap to box a failure into; one exists at a time")]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, reason = "tests may panic"))]
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! recover                          ├───────▶ ReadRecovery ──────────────────▶ Adopt ─▶ Persist ─▶ completed
 //! join                             └───────▶ Contact … Wait … Contact ─▶ Adopt ─▶ Persist ─▶ Confirm ─▶ Persist
 //! any of these but the last two of join ─▶ [Discard ─▶] Persist ─▶ error
+//! Confirm, where the cluster does not know the node ─▶ Persist ─▶ Discard ─▶ Persist ─▶ error
 //! ```
 //!
 //! A joiner that has made the record its own is in the cluster's hands: it asks until it hears that it is a member, or
@@ -22,6 +23,7 @@ use crate::limits::CONTACTS_MAX;
 use crate::node::NodeInfo;
 use crate::problems::{Place, Problems};
 use crate::record::{Id, Membership};
+use crate::status::State;
 use crate::time::Timestamp;
 
 mod event;
@@ -113,11 +115,14 @@ enum Phase {
     Keeping(Membership),
     Confirming(Membership),
     Completing(Membership),
+    /// The cluster does not know this node. That it is in an attempt as before is being made durable: a restart must not
+    /// look for a record that was removed.
+    Disowning,
     /// What was adopted is being removed; until then a restart finds an attempt cut short, and removes it.
     Discarding,
-    /// The failure is being made durable.
+    /// The failure is being made durable; until then the state from which it leads is shown.
     Failing {
-        working: bool,
+        from: State,
     },
 }
 
@@ -217,6 +222,7 @@ impl Machine {
             | Phase::Confirming(_)
             | Phase::Completing(_)
             | Phase::Failing { .. }
+            | Phase::Disowning
             | Phase::Discarding => Err(Refusal::InProgress),
         }
     }
@@ -260,8 +266,7 @@ impl Machine {
                 Ok(terms) => self.licensed(terms, now),
                 Err(violation) => self.unlicensed(violation, now),
             },
-            (Phase::Founding, Event::Founded(Ok(membership)))
-            | (Phase::ReadingRecovery, Event::RecoveryRead(Ok(membership))) => {
+            (Phase::Founding, Event::Founded(Ok(membership))) => {
                 Some(self.step(Phase::Adopting(membership), Effect::Adopt))
             }
             (Phase::Founding, Event::Founded(Err(trouble))) => {
@@ -271,6 +276,10 @@ impl Machine {
                 self.contacted(node, round, contacted, now)
             }
             (Phase::Waiting { round }, Event::Waited) => Some(self.contact_next(0, round.saturating_add(1))),
+            (Phase::ReadingRecovery, Event::RecoveryRead(Ok(membership))) => match self.mode {
+                Mode::Act => Some(self.step(Phase::Adopting(membership), Effect::Adopt)),
+                Mode::Validate => self.valid(),
+            },
             (Phase::ReadingRecovery, Event::RecoveryRead(Err(failure))) => self.fail(failure, now),
             (Phase::Adopting(membership), Event::Adopted(Ok(()))) => match self.action {
                 Action::JoinCluster => Some(self.step(Phase::Keeping(membership), Effect::Persist)),
@@ -306,12 +315,15 @@ impl Machine {
             (Phase::Completing(_) | Phase::Keeping(_), Event::Persisted(Err(trouble))) => {
                 self.fail(Failure::internal(format_args!("the node's record could not be saved: {trouble}")), now)
             }
+            (Phase::Disowning, Event::Persisted(Ok(()))) => Some(self.step(Phase::Discarding, Effect::Discard)),
             (Phase::Discarding, Event::Discarded(Ok(()))) => {
-                Some(self.step(Phase::Failing { working: true }, Effect::Persist))
+                let from = self.state();
+                Some(self.step(Phase::Failing { from }, Effect::Persist))
             }
             // A failure that cannot be saved is still a failure. A restart then finds an attempt cut short, as it must
-            // where something is left to be removed.
-            (Phase::Failing { .. }, Event::Persisted(_)) | (Phase::Discarding, Event::Discarded(Err(_))) => {
+            // where something is left to be removed; or it confirms again.
+            (Phase::Failing { .. } | Phase::Disowning, Event::Persisted(_))
+            | (Phase::Discarding, Event::Discarded(Err(_))) => {
                 self.rest(Rest::Failed);
                 None
             }
@@ -420,17 +432,15 @@ impl Machine {
     }
 
     fn fail(&mut self, failure: Failure, now: Timestamp) -> Option<Effect> {
-        let working = matches!(
-            self.phase,
-            Phase::Founding | Phase::Contacting { .. } | Phase::Waiting { .. } | Phase::ReadingRecovery
-        );
-        let adopted =
-            matches!(self.phase, Phase::Adopting(_) | Phase::Keeping(_) | Phase::Confirming(_) | Phase::Completing(_));
+        let from = self.state();
+        let adopted = matches!(self.phase, Phase::Adopting(_) | Phase::Keeping(_) | Phase::Completing(_));
+        let disowned = matches!(self.phase, Phase::Confirming(_));
         self.set_failure(failure);
         self.end_time = Some(self.not_before_start(now));
         match self.mode {
+            Mode::Act if disowned => Some(self.step(Phase::Disowning, Effect::Persist)),
             Mode::Act if adopted => Some(self.step(Phase::Discarding, Effect::Discard)),
-            Mode::Act => Some(self.step(Phase::Failing { working }, Effect::Persist)),
+            Mode::Act => Some(self.step(Phase::Failing { from }, Effect::Persist)),
             Mode::Validate => {
                 self.rest(Rest::Failed);
                 None
@@ -458,7 +468,7 @@ impl Machine {
         self.set_failure(Failure::internal(why));
         self.problems.clear();
         self.end_time = Some(self.not_before_start(now));
-        Some(self.step(Phase::Failing { working: false }, Effect::Persist))
+        Some(self.step(Phase::Failing { from: State::Completed }, Effect::Persist))
     }
 
     fn rest(&mut self, rest: Rest) {

@@ -6,7 +6,7 @@
 
 use heapless::Vec;
 
-use crate::cluster::{Admitted, Cluster, JoinRequest, Key, Liveness, Member, Rules, Verdict};
+use crate::cluster::{Admitted, Cluster, JoinRequest, Key, Liveness, Member, Rules, Stamp, Verdict};
 use crate::failure::TriedReason;
 use crate::limits::MEMBERS_MAX;
 use crate::machine::Confirmed;
@@ -30,6 +30,8 @@ pub enum Consequence {
     Changed,
     /// The other one's record is newer.
     Follow,
+    /// The other one's is of an epoch that is over, and it may not know of this founder: it is to be invited.
+    Invite,
     /// This founder's epoch is over: it writes no more.
     Superseded,
     /// The cluster has sent this node away.
@@ -82,15 +84,18 @@ impl Peers {
     }
 
     /// Time for a beat: whom the node `own` asks. Members ask the founder, and where it is silent each of the others in
-    /// its turn; a founder that was started asks all, until it has heard of all.
+    /// its turn. A founder that was started asks all, until it has heard of all, and then those that are down: for them
+    /// it may be the one that is gone.
     pub fn beat(&mut self, cluster: &Cluster, own: Id, now_ms: u64) -> Vec<Id, MEMBERS_MAX> {
         self.liveness.look(now_ms);
         if cluster.is_founder(own) {
-            if self.is_ready(cluster, own, now_ms) {
-                return Vec::new();
-            }
-            let others = cluster.members.iter().filter(|member| member.is_active() && member.node_id != own);
-            return others.map(|member| member.node_id).collect();
+            let is_ready = self.is_ready(cluster, own, now_ms);
+            let asks = |member: &&Member| {
+                member.is_active()
+                    && member.node_id != own
+                    && (!is_ready || self.liveness.is_down(cluster, member, now_ms))
+            };
+            return cluster.members.iter().filter(asks).map(|member| member.node_id).collect();
         }
         let silence = now_ms.saturating_sub(self.founder_answered_ms);
         let is_silent = silence > self.beat_ms.saturating_mul(SILENT_BEATS);
@@ -239,7 +244,7 @@ impl Peers {
                     Ask::Beat if is_founder && is_active && cluster.keep(uid) => (Word::Done, Consequence::Changed),
                     Ask::Confirm if !is_founder => (Word::Elsewhere, Consequence::Nothing),
                     Ask::Confirm if cluster.confirm(from) => (Word::Done, Consequence::Changed),
-                    Ask::Beat | Ask::Record | Ask::Confirm => (Word::Done, Consequence::Nothing),
+                    Ask::Beat | Ask::Record | Ask::Confirm | Ask::Follow => (Word::Done, Consequence::Nothing),
                 }
             }
         };
@@ -247,13 +252,30 @@ impl Peers {
         (Answer { word, stamp: cluster.stamp(), down }, consequence)
     }
 
+    /// Takes an invitation to follow the founder of another epoch, sealed with this node's own key: who has that has a
+    /// record with this node in it.
+    #[must_use]
+    pub fn invited(cluster: &Cluster, own: Id, stamp: &Stamp) -> Consequence {
+        match cluster.judge(stamp) {
+            Verdict::Newer if cluster.is_founder(own) => Consequence::Superseded,
+            Verdict::Newer => Consequence::Follow,
+            Verdict::Current
+            | Verdict::Behind
+            | Verdict::Ahead
+            | Verdict::Older
+            | Verdict::Split
+            | Verdict::Foreign => Consequence::Nothing,
+        }
+    }
+
     /// Takes the answer of the node `by` to a message of the node `own`.
     pub fn answered(&mut self, cluster: &Cluster, own: Id, by: Id, answer: &Answer, now_ms: u64) -> Consequence {
         let is_founder = cluster.is_founder(own);
         let verdict = cluster.judge(&answer.stamp);
         match (answer.word, verdict) {
-            // Who answers from an epoch that is over, or from another cluster, has nothing to say.
-            // Nor has one whose copy is from before this node's admission.
+            (_, Verdict::Older) if is_founder => Consequence::Invite,
+            // Who answers from an epoch that is over, or from another cluster, has nothing to say. Nor has one whose copy
+            // is from before this node's admission.
             (_, Verdict::Older | Verdict::Foreign) | (Word::Gone, Verdict::Behind) => Consequence::Nothing,
             (_, Verdict::Newer) if is_founder => Consequence::Superseded,
             (Word::Gone, Verdict::Newer | Verdict::Ahead | Verdict::Current) => Consequence::Expelled,
@@ -278,3 +300,6 @@ impl Peers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use bootstrapd_core::failure::{Cause, Failure, TriedReason};
 use bootstrapd_core::fields::Fields;
 use bootstrapd_core::limits::{LISTENERS_MAX, PEER_MESSAGE_BYTES_MAX};
 use bootstrapd_core::node::is_reachable;
-use bootstrapd_core::peer::{Answer, JoinAnswer, Message};
+use bootstrapd_core::peer::{Answer, Ask, JoinAnswer};
 use bootstrapd_core::record::Id;
 use bootstrapd_core::write::Writer;
 use zeroize::Zeroizing;
@@ -85,10 +85,12 @@ pub struct Question {
     pub endpoint: SocketAddr,
     /// Who asks.
     pub from: Id,
-    /// What both share; and what both share with every node that was ever in the cluster.
-    pub keys: [Key; 2],
-    /// What to ask.
-    pub message: Message,
+    /// What both may share, to be tried in turn.
+    pub keys: Vec<Key>,
+    /// What the answer is about.
+    pub ask: Ask,
+    /// The message.
+    pub text: Vec<u8>,
 }
 
 /// What came of a contact.
@@ -124,7 +126,7 @@ pub fn run(errands: &Queue<Errand>, tell: impl Fn(Done)) {
             Some(Errand::Ask(question)) => {
                 thread::sleep(question.after);
                 let told = question.run().unwrap_or(Told::Nothing);
-                tell(Done::Told(question.to, question.message.ask, told));
+                tell(Done::Told(question.to, question.ask, told));
             }
             Some(Errand::Wait(who, time)) => {
                 thread::sleep(time);
@@ -149,15 +151,10 @@ impl Question {
         if status != 200 || challenge.len() != CHALLENGE_BYTES {
             return Ok(Told::Nothing);
         }
-        let mut text = [0; 512];
-        let mut writer = Writer::new(&mut text);
-        self.message.write(&mut writer);
-        let length = writer.finish().unwrap_or_default();
         let context = [&self.from.0[..], &challenge].concat();
-        let text = text.get(..length).unwrap_or_default();
         // Who does not know this node at all says so in the only way that it can prove.
         for key in &self.keys {
-            let sealed = seal::seal(key, ASK, Direction::Request, &context, text)?;
+            let sealed = seal::seal(key, ASK, Direction::Request, &context, &self.text)?;
             let (status, sealed) = exchange.call("POST", ASK, &[&context[..], &sealed].concat())?;
             if status != 403 {
                 let opened =

@@ -141,9 +141,11 @@ impl Cluster {
             }
         };
         let member = Member { uid, key, status, ..request.member.clone() };
+        // Before what the same node was until now: whoever looks for the node finds its new key.
+        let place_of_node = self.members.iter().position(|member| member.node_id == request.member.node_id);
+        let index = place_of_node.unwrap_or(self.members.len());
         // There is room: that was checked, and who was here before has left.
-        let full = |_| full();
-        self.members.push(member).map_err(full)?;
+        self.members.insert(index, member).map_err(|_| full())?;
         if place == Place::New {
             self.next_uid = uid.saturating_add(1);
         }
@@ -164,7 +166,7 @@ impl Cluster {
         }
         member.status = MemberStatus::Active;
         let _ = self.members.push(member);
-        self.members.sort_unstable_by_key(|member| member.uid);
+        self.members.sort_unstable_by_key(|member| (member.uid, member.is_active()));
         self.changed();
         true
     }
@@ -232,7 +234,7 @@ impl Cluster {
             }
             Some(uid) => Some(self.dead(uid, request, is_down)?),
         };
-        self.check_room(request, dead, is_down)?;
+        self.check_room(request, is_down)?;
         if let Some(dead) = dead {
             check_strength(dead, &request.member)?;
         }
@@ -311,12 +313,7 @@ impl Cluster {
         Ok(dead)
     }
 
-    fn check_room(
-        &self,
-        request: &JoinRequest,
-        dead: Option<&Member>,
-        is_down: impl Fn(&&Member) -> bool,
-    ) -> Result<(), Failure> {
+    fn check_room(&self, request: &JoinRequest, is_down: impl Fn(&&Member) -> bool) -> Result<(), Failure> {
         let endpoint = request.member.endpoint;
         let taken = |member: &&Member| {
             member.endpoint == endpoint && member.node_id != request.member.node_id && !is_down(member)
@@ -325,8 +322,8 @@ impl Cluster {
             let uid = member.uid;
             return Err(config_error(format_args!("the node with the uid {uid} has the address {endpoint} already")));
         }
-        let replaced = dead.is_some_and(|dead| dead.node_id == request.member.node_id);
-        if self.members.is_full() && !replaced { Err(full()) } else { Ok(()) }
+        // A replacement, too, stands beside what it replaces until it has confirmed.
+        if self.members.is_full() { Err(full()) } else { Ok(()) }
     }
 
     fn check_rack(&self, request: &JoinRequest, dead: Option<&Member>) -> Result<(), Failure> {

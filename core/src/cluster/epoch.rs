@@ -62,7 +62,7 @@ pub enum Verdict {
 }
 
 /// Randomness for an epoch, which only the shell can make.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Recovery {
     /// The new epoch's tag.
     pub epoch_tag: Id,

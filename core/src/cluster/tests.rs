@@ -1,16 +1,83 @@
+use core::net::IpAddr;
 use std::boxed::Box;
 use std::string::{String as StdString, ToString as _};
-use std::vec;
+use std::{format, vec};
 
 use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Action;
+use crate::failure::{Cause, Failure};
 use crate::json;
-use crate::node::Address;
+use crate::node::{Address, NodeInfo, SOFTWARE_VERSION};
 use crate::problems::Problems;
 
+mod admission;
+mod epoch;
+mod liveness;
+mod standing;
+
 const NODE: Id = Id([7; 16]);
+pub(crate) const BEAT: u64 = 5_000;
+/// Milliseconds of uptime by which all who were not heard are down.
+pub(crate) const LATER: u64 = 100_000;
+
+/// The node that has this number in [`cluster`].
+pub(crate) fn id(uid: u32) -> Id {
+    Id([u8::try_from(uid).unwrap(); 16])
+}
+
+pub(crate) fn member(uid: u32) -> Member {
+    let addr = format!("10.0.0.{uid}").parse().unwrap();
+    Member {
+        uid,
+        node_id: id(uid),
+        key: Key(*[id(uid).0; 2].as_flattened().as_array().unwrap()),
+        addr,
+        endpoint: std::net::SocketAddr::new(addr, 9443),
+        total_memory: Some(1_000),
+        flash: Some(1_000),
+        bigstore_enabled: true,
+        software_version: SOFTWARE_VERSION.try_into().unwrap(),
+        ..Member::unknown()
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        socket_dir: "/run/b".try_into().unwrap(),
+        config_dir: "/etc/b".try_into().unwrap(),
+        install_dir: "/opt/b".try_into().unwrap(),
+        user: "b".try_into().unwrap(),
+    }
+}
+
+/// A cluster founded by number 1, with these active members.
+pub(crate) fn cluster(uids: impl IntoIterator<Item = u32>) -> Box<Cluster> {
+    let mut cluster = Box::<Cluster>::default();
+    cluster.cluster_id = Id([0xC1; 16]);
+    cluster.epoch = 3;
+    cluster.epoch_tag = Id([0xE1; 16]);
+    cluster.revision = 10;
+    cluster.founder_uid = FOUNDER_UID;
+    cluster.name = "My.Cluster".try_into().unwrap();
+    cluster.terms = Terms::trial(at(0));
+    cluster.settings = settings();
+    for uid in uids {
+        cluster.members.push(member(uid)).unwrap();
+        cluster.next_uid = uid + 1;
+    }
+    cluster
+}
+
+/// What a founder has heard at [`LATER`]: all but the `dead` ones.
+pub(crate) fn heard(cluster: &Cluster, dead: &[u32]) -> Liveness {
+    let mut liveness = Liveness::new(BEAT, 0);
+    for member in cluster.members.iter().filter(|member| !member.is_active() || !dead.contains(&member.uid)) {
+        liveness.hear(member.node_id, LATER);
+    }
+    liveness
+}
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_seconds(seconds)
@@ -58,8 +125,12 @@ fn full() -> Value {
 
 fn founded(body: &Value, facts: &NodeInfo, terms: Terms) -> Box<Cluster> {
     let password = PasswordHash { cost: HashCost::Standard, salt: [0xA1; 16], hash: [0xB2; 32] };
-    let seed = Seed { cluster_id: Id([3; 16]), epoch_tag: Id([4; 16]), password };
-    Box::new(Cluster::found(seed, NODE, &config(body), terms, facts, at(60)))
+    let registration = Registration { setup: [0xA1; OPAQUE_SETUP_BYTES], file: [0xB2; OPAQUE_FILE_BYTES] };
+    let key = Key([0xA1; 32]);
+    let seed = Seed { cluster_id: Id([3; 16]), epoch_tag: Id([4; 16]), key, password, registration };
+    let config = config(body);
+    let founder = Member::new(NODE, &config, facts, Some(1 << 40));
+    Box::new(Cluster::found(seed, founder, &config, terms, facts.settings.clone(), at(60)))
 }
 
 fn written(write: impl FnOnce(&mut Writer<'_>)) -> Value {
@@ -93,11 +164,12 @@ fn what_was_configured_is_served() {
     let member = json!({
         "uid": 1, "status": "active", "addr": "10.0.0.2", "external_addr": ["1.2.3.4", "::2"],
         "accept_servers": false, "name": "n \"1\"", "rack_id": "R-1", "second_rack_id": "r2", "max_listeners": 5,
-        "max_redis_servers": 6, "bigstore_enabled": true, "bigstore_driver": "rocksdb", "total_memory": 1 << 30,
+        "max_redis_servers": 6, "bigstore_enabled": true, "bigstore_driver": "rocksdb",
+        "bigstore_size": 1_u64 << 40, "total_memory": 1 << 30,
         "cores": 4, "software_version": SOFTWARE_VERSION
     });
-    assert_eq!(written(|writer| cluster.write_nodes(writer)), json!([member]));
-    assert_eq!(written(|writer| cluster.member(1).unwrap().write(writer)), member);
+    assert_eq!(written(|writer| cluster.write_nodes(|_| false, writer)), json!([member]));
+    assert_eq!(written(|writer| cluster.write_node(1, |_| false, writer)), member);
     assert!(cluster.member(0).is_none() && cluster.member(2).is_none());
 }
 
@@ -110,7 +182,7 @@ fn what_was_not_configured_is_left_out() {
         "max_listeners": 100, "max_redis_servers": 100, "bigstore_enabled": false,
         "software_version": SOFTWARE_VERSION
     });
-    assert_eq!(written(|writer| cluster.write_nodes(writer)), json!([member]));
+    assert_eq!(written(|writer| cluster.write_nodes(|_| false, writer)), json!([member]));
 }
 
 #[test]

@@ -70,6 +70,7 @@ impl Machine {
             | Phase::Waiting { .. }
             | Phase::ReadingRecovery
             | Phase::Adopting(_)
+            | Phase::Disowning
             | Phase::Discarding => {
                 if self.expelled {
                     Standing::ExpelledAttempt
@@ -95,19 +96,10 @@ impl Machine {
             failure: (self.failed && ended).then_some(&self.failure),
             problems,
             first_problem,
-            membership: match self.phase {
-                Phase::Completing(new) | Phase::Keeping(new) | Phase::Confirming(new) => Some(new),
-                Phase::AtRest(_)
-                | Phase::Accepting { .. }
-                | Phase::CheckingPaths
-                | Phase::VerifyingLicense
-                | Phase::Founding
-                | Phase::Contacting { .. }
-                | Phase::Waiting { .. }
-                | Phase::ReadingRecovery
-                | Phase::Adopting(_)
-                | Phase::Discarding
-                | Phase::Failing { .. } => self.membership,
+            membership: if let Phase::Completing(new) | Phase::Keeping(new) | Phase::Confirming(new) = self.phase {
+                Some(new)
+            } else {
+                self.membership
             },
             paths: if at_home { &self.home } else { &self.paths },
         };

@@ -6,23 +6,26 @@ use std::{format, vec};
 use heapless::String;
 use serde_json::{Value, json};
 
-use super::Effect::{Adopt, CheckPaths, Found, Persist, VerifyLicense};
+use super::Effect::{Adopt, CheckPaths, Confirm, Found, Persist, ReadRecovery, VerifyLicense};
 use super::*;
-use crate::cluster::{HashCost, PasswordHash};
+use crate::cluster::{HashCost, Key, PasswordHash, Registration};
 use crate::few;
-use crate::limits::NODE_RECORD_BYTES_MAX;
+use crate::limits::{NODE_RECORD_BYTES_MAX, OPAQUE_FILE_BYTES, OPAQUE_SETUP_BYTES};
 use crate::node::Address;
 use crate::record::NodeRecord;
 use crate::status::{self, State};
 use crate::write::Writer;
 
+mod join;
+mod sequences;
+
 const CREATE: &str = r#"{"cluster":{"name":"c"},"credentials":{"username":"u","password":"p"}}"#;
 const LICENSED: &str = r#"{"cluster":{"name":"c"},"credentials":{"username":"u","password":"p"},"license":"l"}"#;
-const JOIN: &str = r#"{"credentials":{"username":"u","password":"p"}}"#;
+/// One node to contact, and one more round.
+const JOIN: &str = r#"{"cluster":{"nodes":["10.0.0.9"]},"credentials":{"username":"u","password":"p"},"max_retries":1,"retry_time":7}"#;
 const RECOVER: &str = r#"{"recovery_filename":"f"}"#;
 const BAD: &str = r#"{"cluster":{"name":"-"}}"#;
 const NODE: Id = Id([7; 16]);
-const FAILED_STATES: [State; 2] = [State::Idle, State::Error];
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_seconds(seconds)
@@ -50,7 +53,11 @@ fn file(inode: u64) -> Option<Result<FileId, PathTrouble>> {
 }
 
 fn good_paths() -> PathsFound {
-    PathsFound { found: [file(1), file(2), None, None] }
+    found([file(1), file(2), None, None])
+}
+
+fn found(found: [Option<Result<FileId, PathTrouble>>; 4]) -> PathsFound {
+    PathsFound { found, flash: None }
 }
 
 fn trouble() -> Trouble {
@@ -121,30 +128,74 @@ fn success(effect: Effect) -> Event {
         Effect::CheckPaths => Event::PathsChecked(good_paths()),
         Effect::VerifyLicense => Event::LicenseVerified(Ok(Terms::trial(at(0)))),
         Effect::Found => Event::Founded(Ok(membership())),
+        Effect::Contact { .. } => Event::Contacted(Contacted::Admitted(membership())),
+        Effect::Wait { .. } => Event::Waited,
+        Effect::ReadRecovery => Event::RecoveryRead(Ok(membership())),
         Effect::Adopt => Event::Adopted(Ok(())),
+        Effect::Confirm => Event::Confirmed(Confirmed::Done),
         Effect::Discard => Event::Discarded(Ok(())),
     }
 }
 
-/// The event of an effect that did not.
+/// The event of an effect that did not; time always goes by.
 fn failure(effect: Effect) -> Event {
     match effect {
         Effect::Persist => Event::Persisted(Err(trouble())),
-        Effect::CheckPaths => Event::PathsChecked(PathsFound { found: [Some(Err(PathTrouble::Missing)); 4] }),
+        Effect::CheckPaths => Event::PathsChecked(found([Some(Err(PathTrouble::Missing)); 4])),
         Effect::VerifyLicense => Event::LicenseVerified(Err(Violation::BadSignature)),
         Effect::Found => Event::Founded(Err(trouble())),
+        Effect::Contact { .. } => Event::Contacted(Contacted::Failed(TriedReason::Refused)),
+        Effect::Wait { .. } => Event::Waited,
+        Effect::ReadRecovery => Event::RecoveryRead(Err(Failure::new(Cause::PathError {}, "no such file"))),
         Effect::Adopt => Event::Adopted(Err(trouble())),
+        Effect::Confirm => Event::Confirmed(Confirmed::Unknown),
         Effect::Discard => Event::Discarded(Err(trouble())),
     }
 }
 
-const EFFECTS: [Effect; 6] =
-    [Effect::Persist, Effect::CheckPaths, Effect::VerifyLicense, Effect::Found, Effect::Adopt, Effect::Discard];
+const EFFECTS: [Effect; 10] = [
+    Effect::Persist,
+    Effect::CheckPaths,
+    Effect::VerifyLicense,
+    Effect::Found,
+    Effect::Contact { node: 0 },
+    Effect::Wait { seconds: 7 },
+    Effect::ReadRecovery,
+    Effect::Adopt,
+    Effect::Confirm,
+    Effect::Discard,
+];
+
+/// Every event, with the effect that it belongs to.
+fn events() -> StdVec<(Effect, Event)> {
+    let both = |kind| [success as fn(Effect) -> Event, failure].into_iter().map(move |went| (kind, went(kind)));
+    let mut events: StdVec<_> = EFFECTS.into_iter().flat_map(both).collect();
+    let refusal = Failure::new(Cause::AccessDenied {}, "no");
+    events.push((Effect::Contact { node: 0 }, Event::Contacted(Contacted::Refused(refusal))));
+    events.push((Effect::Confirm, Event::Confirmed(Confirmed::Unanswered)));
+    events
+}
+
+fn is_of_kind(effect: Option<Effect>, kind: Effect) -> bool {
+    effect.is_some_and(|effect| std::mem::discriminant(&effect) == std::mem::discriminant(&kind))
+}
+
+const CREATING: Action = Action::CreateCluster;
+const JOINING: Action = Action::JoinCluster;
+const RECOVERING: Action = Action::RecoverCluster;
+
+fn body_of(action: Action) -> &'static [u8] {
+    match action {
+        CREATING => LICENSED.as_bytes(),
+        JOINING => JOIN.as_bytes(),
+        RECOVERING => RECOVER.as_bytes(),
+    }
+}
 
 /// A machine with an attempt whose effects so far went as told; the effect under way comes with it.
-fn driven(mut machine: Box<Machine>, went: &[bool]) -> (Box<Machine>, Option<Effect>) {
+fn driven(mut machine: Box<Machine>, action: Action, went: &[bool]) -> (Box<Machine>, Option<Effect>) {
     let facts = facts();
-    let mut effect = Some(machine.start(Action::CreateCluster, LICENSED.as_bytes(), at(100)).unwrap());
+    let mut effect = Some(machine.start(action, body_of(action), at(100)).unwrap());
     for good in went {
         let under_way = effect.unwrap();
         let event = if *good { success(under_way) } else { failure(under_way) };
@@ -159,94 +210,164 @@ fn refused() -> Box<Machine> {
     machine
 }
 
+fn being_expelled() -> (Box<Machine>, Option<Effect>) {
+    let mut machine = completed();
+    let effect = machine.expel("why", at(250));
+    (machine, effect)
+}
+
 fn expelled() -> Box<Machine> {
-    let mut machine = driven(new(), &[true; 6]).0;
-    machine.phase = Phase::AtRest(Rest::Failed);
-    machine.expelled = true;
+    let mut machine = being_expelled().0;
+    assert_eq!(machine.handle(success(Persist), &facts(), at(260)), None);
     machine
+}
+
+/// A joiner that was restarted after it had made the record its own.
+fn adopted() -> (Box<Machine>, Option<Effect>) {
+    let (mut machine, _) = driven(new(), JOINING, &[T; 4]);
+    let machine = restored(&encoded(&mut machine), at(300));
+    let effect = machine.resume();
+    (machine, effect)
 }
 
 const T: bool = true;
 const F: bool = false;
 
-/// How to get to a phase: a machine at rest, how the effects of an attempt went, whether another one is under way
-/// then, and the state that is shown.
-type Way = (fn() -> Box<Machine>, Option<&'static [bool]>, bool, State);
+/// How to get to a phase: a machine, how the effects of an attempt of it went, whether another one is under way then,
+/// and the state that is shown.
+type Way = (fn() -> (Box<Machine>, Option<Effect>), Option<(Action, &'static [bool])>, bool, State);
 
 fn completed() -> Box<Machine> {
-    driven(new(), &[T; 6]).0
+    driven(new(), CREATING, &[T; 6]).0
 }
 
 /// Every phase.
-const PHASES: [Way; 18] = [
-    (new, None, false, State::Idle),
-    (refused, None, false, State::Error),
-    (expelled, None, false, State::Error),
-    (completed, None, false, State::Completed),
-    (new, Some(&[F]), false, State::Idle),
-    (new, Some(&[]), true, State::Idle),
-    (refused, Some(&[]), true, State::Error),
-    (expelled, Some(&[]), true, State::Error),
-    (new, Some(&[T]), true, State::Initiated),
-    (new, Some(&[T, T]), true, State::Initiated),
-    (new, Some(&[T, T, T]), true, State::CreatingCluster),
-    (new, Some(&[T, T, T, T]), true, State::CreatingCluster),
-    (new, Some(&[T, T, T, T, T]), true, State::CreatingCluster),
+const PHASES: [Way; 47] = [
+    (|| (new(), None), None, false, State::Idle),
+    (|| (refused(), None), None, false, State::Error),
+    (|| (expelled(), None), None, false, State::Error),
+    (|| (completed(), None), None, false, State::Completed),
+    (being_expelled, None, true, State::Completed),
+    (adopted, None, true, State::JoiningCluster),
+    (|| (new(), None), Some((CREATING, &[F])), false, State::Idle),
+    (|| (new(), None), Some((CREATING, &[])), true, State::Idle),
+    (|| (refused(), None), Some((JOINING, &[])), true, State::Error),
+    (|| (expelled(), None), Some((RECOVERING, &[])), true, State::Error),
+    (|| (new(), None), Some((CREATING, &[T])), true, State::Initiated),
+    (|| (new(), None), Some((CREATING, &[T, T])), true, State::Initiated),
+    (|| (new(), None), Some((CREATING, &[T, T, T])), true, State::CreatingCluster),
+    (|| (new(), None), Some((CREATING, &[T, T, T, T])), true, State::CreatingCluster),
+    (|| (new(), None), Some((CREATING, &[T, T, T, T, T])), true, State::CreatingCluster),
     // Failing before the work, in it, and after the cluster's record was written; then taking that back.
-    (new, Some(&[T, F]), true, State::Initiated),
-    (new, Some(&[T, T, T, F]), true, State::CreatingCluster),
-    (new, Some(&[T, T, T, T, F]), true, State::CreatingCluster),
-    (new, Some(&[T, T, T, T, T, F]), true, State::CreatingCluster),
-    (new, Some(&[T, T, T, T, F, T]), true, State::CreatingCluster),
+    (|| (new(), None), Some((CREATING, &[T, F])), true, State::Initiated),
+    (|| (new(), None), Some((CREATING, &[T, T, T, F])), true, State::CreatingCluster),
+    (|| (new(), None), Some((CREATING, &[T, T, T, T, F])), true, State::CreatingCluster),
+    (|| (new(), None), Some((CREATING, &[T, T, T, T, T, F])), true, State::CreatingCluster),
+    (|| (new(), None), Some((CREATING, &[T, T, T, T, F, T])), true, State::CreatingCluster),
+    // Joining: asking, waiting, asking again; admitted, adopting, keeping, confirming, completing.
+    (|| (new(), None), Some((JOINING, &[T])), true, State::Initiated),
+    (|| (new(), None), Some((JOINING, &[T, T])), true, State::JoiningCluster),
+    (|| (new(), None), Some((JOINING, &[T, T, F])), true, State::JoiningCluster),
+    (|| (new(), None), Some((JOINING, &[T, T, F, T])), true, State::JoiningCluster),
+    (|| (new(), None), Some((JOINING, &[T, T, T])), true, State::JoiningCluster),
+    (|| (new(), None), Some((JOINING, &[T, T, T, T])), true, State::JoiningCluster),
+    (|| (expelled(), None), Some((JOINING, &[T, T, T, T, T])), true, State::JoiningCluster),
+    (|| (new(), None), Some((JOINING, &[T, T, T, T, T])), true, State::JoiningCluster),
+    (|| (new(), None), Some((JOINING, &[T, T, T, T, T, T])), true, State::JoiningCluster),
+    // What cannot be completed on disk is confirmed again.
+    (|| (new(), None), Some((JOINING, &[T, T, T, T, T, T, F])), true, State::JoiningCluster),
+    // Failing: paths, all rounds used up, adopting, keeping, unknown; then taking that back.
+    (|| (new(), None), Some((JOINING, &[T, F])), true, State::Initiated),
+    (|| (new(), None), Some((JOINING, &[T, T, F, T, F])), true, State::JoiningCluster),
+    (|| (new(), None), Some((JOINING, &[T, T, T, F])), true, State::JoiningCluster),
+    (|| (new(), None), Some((JOINING, &[T, T, T, T, F])), true, State::JoiningCluster),
+    (|| (new(), None), Some((JOINING, &[T, T, T, T, T, F])), true, State::JoiningCluster),
+    (|| (new(), None), Some((JOINING, &[T, T, T, T, T, F, T])), true, State::JoiningCluster),
+    (|| (new(), None), Some((JOINING, &[T, T, T, T, T, F, T, T])), true, State::JoiningCluster),
+    (|| (new(), None), Some((JOINING, &[T, T, T, T, T, F, F])), false, State::Error),
+    (|| (new(), None), Some((RECOVERING, &[T])), true, State::Initiated),
+    (|| (new(), None), Some((RECOVERING, &[T, T])), true, State::RecoveringCluster),
+    (|| (new(), None), Some((RECOVERING, &[T, T, T])), true, State::RecoveringCluster),
+    (|| (new(), None), Some((RECOVERING, &[T, T, T, T])), true, State::RecoveringCluster),
+    (|| (new(), None), Some((RECOVERING, &[T, F])), true, State::Initiated),
+    (|| (new(), None), Some((RECOVERING, &[T, T, F])), true, State::RecoveringCluster),
+    (|| (new(), None), Some((RECOVERING, &[T, T, T, F])), true, State::RecoveringCluster),
+    (|| (new(), None), Some((RECOVERING, &[T, T, T, T, F])), true, State::RecoveringCluster),
+    (|| (new(), None), Some((RECOVERING, &[T, T, T, T, F, T])), true, State::RecoveringCluster),
 ];
 
 fn reached((at_rest, went, under_way, state): Way) -> (Box<Machine>, Option<Effect>) {
+    let (machine, effect) = at_rest();
     let (machine, effect) = match went {
-        Some(went) => driven(at_rest(), went),
-        None => (at_rest(), None),
+        Some((action, went)) => driven(machine, action, went),
+        None => (machine, effect),
     };
-    assert_eq!((effect.is_some(), machine.state()), (under_way, state));
+    assert_eq!((effect.is_some(), machine.state()), (under_way, state), "{went:?}");
     (machine, effect)
 }
 
-/// The arrows of the public state. A refused configuration may also go from idle to error at once.
-fn is_arrow(from: State, to: State) -> bool {
+/// The arrows of the public state. A refused configuration may also go from idle to error at once; and a cluster may
+/// send a node away.
+fn is_arrow(from: State, to: State, sent_away: bool) -> bool {
+    use State::{Completed, CreatingCluster, Error, Idle, Initiated, JoiningCluster, RecoveringCluster};
     from == to
-        || matches!(
-            (from, to),
-            (State::Idle | State::Error, State::Initiated)
-                | (State::Initiated, State::CreatingCluster | State::Error)
-                | (State::CreatingCluster, State::Completed | State::Error)
-        )
+        || match (from, to) {
+            (Idle | Error, Initiated)
+            | (Initiated, CreatingCluster | JoiningCluster | RecoveringCluster | Error)
+            | (CreatingCluster | JoiningCluster | RecoveringCluster, Completed | Error) => true,
+            (Completed, Error) => sent_away,
+            _ => false,
+        }
 }
 
 #[test]
 fn an_event_that_does_not_belong_changes_nothing() {
-    let events = EFFECTS.into_iter().flat_map(|kind| [(kind, true), (kind, false)]);
-    let cases = PHASES.into_iter().flat_map(|way| events.clone().map(move |event| (way, event)));
-    for (way, (kind, good)) in few(cases, 29) {
+    let cases = PHASES.into_iter().flat_map(|way| events().into_iter().map(move |event| (way, event)));
+    for (way, (kind, event)) in few(cases, 97) {
         let (mut machine, effect) = reached(way);
         let before = snapshot(&mut machine);
         let phase = machine.phase;
-        let event = if good { success(kind) } else { failure(kind) };
         let case = format!("{phase:?} {event:?}");
+        let unanswered = matches!(event, Event::Confirmed(Confirmed::Unanswered));
         let next = machine.handle(event, &facts(), at(300));
-        if effect == Some(kind) {
-            assert_ne!(machine.phase, phase, "{case}");
-            assert!(is_arrow(before.0, machine.state()), "{case} {:?}", machine.state());
-            assert_eq!(next.is_none(), matches!(machine.phase, Phase::AtRest(_)), "{case}");
-        } else {
+        if !is_of_kind(effect, kind) {
             assert_eq!((next, machine.phase), (None, phase), "{case}");
             assert_eq!(snapshot(&mut machine), before, "{case}");
+        } else if unanswered {
+            assert_eq!((next, machine.phase), (Some(Confirm), phase), "{case}");
+        } else {
+            assert_ne!(machine.phase, phase, "{case}");
+            let sent_away = way.3 == State::Completed && machine.is_expelled();
+            assert!(is_arrow(before.0, machine.state(), sent_away), "{case} {:?}", machine.state());
+            assert_eq!(next.is_none(), matches!(machine.phase, Phase::AtRest(_)), "{case}");
+        }
+    }
+}
+
+#[test]
+fn only_a_cluster_that_the_node_is_in_can_send_it_away() {
+    for way in few(PHASES, 5) {
+        let (mut machine, _) = reached(way);
+        let before = snapshot(&mut machine);
+        let effect = machine.expel("why", at(300));
+        if machine.phase == (Phase::Failing { from: State::Completed }) && effect.is_some() {
+            assert_eq!((before.0, effect), (State::Completed, Some(Persist)));
+            // Until it is durable nobody hears of it.
+            assert_eq!((machine.state(), machine.membership()), (State::Completed, Some(membership())));
+            assert_eq!(machine.handle(success(Persist), &facts(), at(300)), None);
+            assert_eq!((machine.state(), code(&machine)), (State::Error, Some("internal_error")));
+            assert_eq!(machine.failure().unwrap().message, "why");
+        } else {
+            assert_eq!((effect, snapshot(&mut machine)), (None, before));
         }
     }
 }
 
 #[test]
 fn an_attempt_starts_only_where_none_runs_and_no_cluster_is() {
-    let bodies = [(Action::CreateCluster, CREATE), (Action::JoinCluster, JOIN), (Action::CreateCluster, BAD)];
+    let bodies = [(CREATING, CREATE), (JOINING, JOIN), (RECOVERING, RECOVER), (CREATING, BAD)];
     let cases = PHASES.into_iter().flat_map(|way| bodies.map(|body| (way, body)));
-    for (way, (action, body)) in few(cases, 11) {
+    for (way, (action, body)) in few(cases, 37) {
         let (mut machine, effect) = reached(way);
         let before = snapshot(&mut machine);
         let phase = machine.phase;
@@ -274,39 +395,54 @@ fn an_attempt_starts_only_where_none_runs_and_no_cluster_is() {
 
 #[test]
 fn the_effects_come_in_their_order() {
-    let mut machine = new();
-    let facts = facts();
-    let mut next = Some(machine.start(Action::CreateCluster, LICENSED.as_bytes(), at(100)).unwrap());
-    let mut seen = vec![];
-    while let Some(effect) = next {
-        seen.push(effect);
-        next = machine.handle(success(effect), &facts, at(200));
+    let contact = Effect::Contact { node: 0 };
+    for (action, expected) in [
+        (CREATING, &[Persist, CheckPaths, VerifyLicense, Found, Adopt, Persist][..]),
+        (JOINING, &[Persist, CheckPaths, contact, Adopt, Persist, Confirm, Persist]),
+        (RECOVERING, &[Persist, CheckPaths, ReadRecovery, Adopt, Persist]),
+    ] {
+        let mut machine = new();
+        let mut next = Some(machine.start(action, body_of(action), at(100)).unwrap());
+        let mut seen = vec![];
+        while let Some(effect) = next {
+            seen.push(effect);
+            next = machine.handle(success(effect), &facts(), at(200));
+        }
+        assert_eq!(seen, expected);
+        assert_eq!((machine.state(), machine.membership()), (State::Completed, Some(membership())));
+        assert_eq!((machine.start_time(), machine.end_time()), (Some(at(100)), Some(at(200))));
+        assert!(machine.is_member() && machine.config().credentials.password.is_empty());
     }
-    assert_eq!(seen, [Persist, CheckPaths, VerifyLicense, Found, Adopt, Persist]);
-    assert_eq!((machine.state(), machine.membership()), (State::Completed, Some(membership())));
-    assert_eq!((machine.start_time(), machine.end_time()), (Some(at(100)), Some(at(200))));
-    assert!(machine.is_member() && machine.config().credentials.password.is_empty());
 }
 
 #[test]
 fn a_cluster_record_that_was_written_is_taken_back_and_no_other() {
-    for (went, discards) in [
-        (&[T, F][..], false),
-        (&[T, T, F], false),
-        (&[T, T, T, F], false),
-        (&[T, T, T, T, F], true),
-        (&[T, T, T, T, T, F], true),
+    for (action, went, discards) in [
+        (CREATING, &[T, F][..], false),
+        (CREATING, &[T, T, F], false),
+        (CREATING, &[T, T, T, F], false),
+        (CREATING, &[T, T, T, T, F], true),
+        (CREATING, &[T, T, T, T, T, F], true),
+        (JOINING, &[T, F], false),
+        (JOINING, &[T, T, F, T, F], false),
+        (JOINING, &[T, T, T, F], true),
+        (JOINING, &[T, T, T, T, F], true),
+        (JOINING, &[T, T, T, T, T, F, T], true),
+        (RECOVERING, &[T, F], false),
+        (RECOVERING, &[T, T, F], false),
+        (RECOVERING, &[T, T, T, F], true),
+        (RECOVERING, &[T, T, T, T, F], true),
     ] {
         for saved in [T, F] {
-            let (mut machine, effect) = driven(new(), went);
+            let (mut machine, effect) = driven(new(), action, went);
             if discards {
-                assert_eq!(effect, Some(Effect::Discard), "{went:?}");
+                assert_eq!(effect, Some(Effect::Discard), "{action:?} {went:?}");
                 // Until it is gone, a restart must find an attempt to clean up after.
                 assert_eq!(record_of(&mut machine)["standing"], "attempt");
                 let next = machine.handle(success(Effect::Discard), &facts(), at(300));
                 assert_eq!(next, Some(Effect::Persist));
             } else {
-                assert_eq!(effect, Some(Effect::Persist), "{went:?}");
+                assert_eq!(effect, Some(Effect::Persist), "{action:?} {went:?}");
             }
             assert_eq!(record_of(&mut machine)["standing"], "failed");
             let persisted = if saved { success(Effect::Persist) } else { failure(Effect::Persist) };
@@ -319,7 +455,7 @@ fn a_cluster_record_that_was_written_is_taken_back_and_no_other() {
 
 #[test]
 fn what_cannot_be_taken_back_is_left_to_the_next_start() {
-    let (mut machine, effect) = driven(new(), &[T, T, T, T, F]);
+    let (mut machine, effect) = driven(new(), CREATING, &[T, T, T, T, F]);
     assert_eq!(effect, Some(Effect::Discard));
     assert_eq!(machine.handle(failure(Effect::Discard), &facts(), at(300)), None);
     assert_eq!((machine.state(), code(&machine)), (State::Error, Some("internal_error")));
@@ -327,21 +463,27 @@ fn what_cannot_be_taken_back_is_left_to_the_next_start() {
 
 #[test]
 fn a_node_that_was_sent_away_stays_closed_until_it_is_in_a_cluster_again() {
-    let ways: [&[bool]; 10] = [
-        &[F],
-        &[T, F, T],
-        &[T, F, F],
-        &[T, T, F, T],
-        &[T, T, T, F, T],
-        &[T, T, T, T, F, T, T],
-        &[T, T, T, T, F, F],
-        &[T, T, T, T, T, F, T, T],
-        &[T, T, T],
-        &[T, T, T, T, F],
+    let ways: [(Action, &[bool]); 16] = [
+        (CREATING, &[F]),
+        (CREATING, &[T, F, T]),
+        (CREATING, &[T, F, F]),
+        (CREATING, &[T, T, F, T]),
+        (CREATING, &[T, T, T, F, T]),
+        (CREATING, &[T, T, T, T, F, T, T]),
+        (CREATING, &[T, T, T, T, F, F]),
+        (CREATING, &[T, T, T, T, T, F, T, T]),
+        (CREATING, &[T, T, T]),
+        (CREATING, &[T, T, T, T, F]),
+        (JOINING, &[T, T, F, T, F, T]),
+        (JOINING, &[T, T, T, T, F, T, T]),
+        (JOINING, &[T, T, T, T, T, F, T, T, T]),
+        (JOINING, &[T, T, T, T, T, T, F]),
+        (RECOVERING, &[T, T, F, T]),
+        (RECOVERING, &[T, T, T, T, F, T, T]),
     ];
-    for way in few(ways, 3) {
+    for (action, way) in few(ways, 5) {
         for steps in 0..=way.len() {
-            let (mut machine, _) = driven(expelled(), &way[..steps]);
+            let (mut machine, _) = driven(expelled(), action, &way[..steps]);
             assert!(machine.is_expelled() && !machine.is_member(), "{:?}", &way[..steps]);
             let mut restarted = restored(&encoded(&mut machine), at(300));
             // The record that completes the attempt is the one that makes it a member.
@@ -349,195 +491,15 @@ fn a_node_that_was_sent_away_stays_closed_until_it_is_in_a_cluster_again() {
             assert_eq!(record_of(&mut restarted)["membership"]["uid"], 1, "it still knows whom to ask");
         }
     }
-    let (machine, _) = driven(expelled(), &[T; 6]);
-    assert!(!machine.is_expelled() && machine.is_member());
-}
-
-/// What a run of requests can do to a node.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Operation {
-    Create,
-    BadCreate,
-    Join,
-    Recover,
-    Restart,
-    Step,
-    Succeed,
-    Fail,
-}
-
-const OPERATIONS: [Operation; 8] = [
-    Operation::Create,
-    Operation::BadCreate,
-    Operation::Join,
-    Operation::Recover,
-    Operation::Restart,
-    Operation::Step,
-    Operation::Succeed,
-    Operation::Fail,
-];
-
-/// A node: the machine, its disk and a clock that jumps.
-struct Node {
-    machine: Box<Machine>,
-    effect: Option<Effect>,
-    disk: StdVec<u8>,
-    /// The state that a restart must find.
-    durable: State,
-    ticks: u64,
-    facts: NodeInfo,
-}
-
-impl Node {
-    fn new() -> Self {
-        let mut machine = new();
-        let disk = encoded(&mut machine);
-        let facts = facts();
-        Self { machine, effect: None, disk, durable: State::Idle, ticks: 0, facts }
+    for (action, effects) in [(CREATING, 6), (JOINING, 7), (RECOVERING, 5)] {
+        let (machine, _) = driven(expelled(), action, &[T; 7][..effects]);
+        assert!(!machine.is_expelled() && machine.is_member());
     }
-
-    /// Forth and back, by more than an attempt takes.
-    fn clock(&mut self) -> Timestamp {
-        self.ticks += 1;
-        at([1_000, 0, 5_000, 10][usize::try_from(self.ticks % 4).unwrap()])
-    }
-
-    fn start(&mut self, action: Action, body: &str) {
-        let now = self.clock();
-        let before = self.machine.state();
-        let result = self.machine.start(action, body.as_bytes(), now);
-        if self.effect.is_some() {
-            assert_eq!(result, Err(Refusal::InProgress));
-        } else if before == State::Completed {
-            assert_eq!(result, Err(Refusal::Member));
-        } else if body == BAD {
-            assert_eq!((result, self.machine.state()), (Err(Refusal::Config), State::Error));
-            return self.invariants(State::Error);
-        } else {
-            assert_eq!(result, Ok(Effect::Persist));
-            self.effect = result.ok();
-        }
-        assert_eq!(self.machine.state(), before);
-        self.invariants(before);
-    }
-
-    fn handle(&mut self, good: bool) {
-        let Some(effect) = self.effect else { return };
-        let now = self.clock();
-        let before = self.machine.state();
-        if effect == Effect::Persist && good {
-            let before_it = restored(&self.disk, at(0)).revision;
-            self.disk = encoded(&mut self.machine);
-            assert!(self.machine.revision > before_it, "a record is newer than the one before");
-            let completes = before.is_running() && !self.machine.failed;
-            self.durable = if completes { State::Completed } else { State::Error };
-        }
-        let event = if good { success(effect) } else { failure(effect) };
-        self.effect = self.machine.handle(event, &self.facts, now);
-        assert!(is_arrow(before, self.machine.state()), "{before:?} -> {:?}", self.machine.state());
-        self.invariants(before);
-    }
-
-    fn restart(&mut self) {
-        let now = self.clock();
-        let cut = StdString::from_utf8_lossy(&self.disk).contains(r#""standing":"attempt""#);
-        self.machine = restored(&self.disk, now);
-        self.effect = None;
-        assert_eq!(self.machine.state(), self.durable);
-        if cut {
-            assert_eq!(code(&self.machine), Some("internal_error"));
-            assert!(self.machine.failure().unwrap().message.contains("restarted"));
-            assert!(self.machine.end_time().is_some());
-        }
-        self.invariants(self.durable);
-    }
-
-    fn invariants(&mut self, before: State) {
-        let machine = &mut self.machine;
-        let state = machine.state();
-        assert_eq!(machine.is_member(), state == State::Completed);
-        assert_eq!(machine.membership().is_some(), state == State::Completed);
-        assert_eq!(machine.failure().is_some(), state == State::Error);
-        assert!(!state.is_running() || self.effect.is_some());
-        assert!(before == State::Idle || state != State::Idle, "never back to idle");
-        assert!(before != State::Completed || state == State::Completed, "completed stays");
-        if let (Some(start), Some(end)) = (machine.start_time(), machine.end_time()) {
-            assert!(start <= end);
-        }
-        if self.effect.is_none() {
-            assert!(machine.config().credentials.password.is_empty());
-        }
-        let record: Value = record_of(machine);
-        assert_eq!(record["node_id"], "07".repeat(16));
-    }
-
-    fn run(&mut self, operation: Operation) {
-        match operation {
-            Operation::Create => self.start(Action::CreateCluster, CREATE),
-            Operation::BadCreate => self.start(Action::CreateCluster, BAD),
-            Operation::Join => self.start(Action::JoinCluster, JOIN),
-            Operation::Recover => self.start(Action::RecoverCluster, RECOVER),
-            Operation::Restart => self.restart(),
-            Operation::Step => self.handle(true),
-            Operation::Succeed => {
-                while self.effect.is_some() {
-                    self.handle(true);
-                }
-                let created = self.machine.action() == Action::CreateCluster;
-                let failed = self.machine.failed;
-                assert!(created || !matches!(self.machine.state(), State::Completed));
-                assert!(failed || FAILED_STATES.contains(&self.machine.state()) || self.machine.is_member());
-            }
-            Operation::Fail => {
-                let running = self.effect.is_some();
-                self.handle(false);
-                while self.effect.is_some() {
-                    self.handle(true);
-                }
-                assert!(!running || !self.machine.is_member());
-            }
-        }
-    }
-}
-
-#[test]
-fn every_sequence_of_five_requests_keeps_the_promises() {
-    let length = if cfg!(miri) { 1 } else { 5 };
-    let count = OPERATIONS.len().pow(length);
-    let mut completed = 0;
-    for number in 0..count {
-        let mut node = Node::new();
-        let mut rest = number;
-        for _ in 0..length {
-            node.run(OPERATIONS[rest % OPERATIONS.len()]);
-            rest /= OPERATIONS.len();
-        }
-        completed += usize::from(node.machine.is_member());
-    }
-    assert!(completed > 0 || cfg!(miri));
-}
-
-#[test]
-fn a_refused_configuration_is_gone_after_a_restart() {
-    let mut node = Node::new();
-    node.run(Operation::BadCreate);
-    assert_eq!(code(&node.machine), Some("config_error"));
-    assert!(!node.machine.problems().is_empty());
-    node.run(Operation::Restart);
-    assert_eq!(node.machine.state(), State::Idle);
-    for operation in [Operation::Create, Operation::Step, Operation::Fail] {
-        node.run(operation);
-    }
-    assert_eq!(code(&node.machine), Some("path_error"));
-    node.run(Operation::BadCreate);
-    assert_eq!((code(&node.machine), node.machine.start_time()), (Some("config_error"), None));
-    node.run(Operation::Restart);
-    assert_eq!(code(&node.machine), Some("path_error"), "the durable failure is back");
 }
 
 #[test]
 fn a_failure_survives_a_restart_with_all_it_said() {
-    let (mut machine, _) = driven(new(), &[T, F]);
+    let (mut machine, _) = driven(new(), CREATING, &[T, F]);
     let record = encoded(&mut machine);
     assert_eq!(machine.handle(success(Effect::Persist), &facts(), at(300)), None);
     let again = restored(&record, at(9_000));
@@ -549,7 +511,7 @@ fn a_failure_survives_a_restart_with_all_it_said() {
 fn an_attempt_that_cannot_be_made_durable_was_never_there() {
     for machine in [new(), refused()] {
         let before = (machine.state(), status_of(&machine));
-        let (mut machine, effect) = driven(machine, &[F]);
+        let (mut machine, effect) = driven(machine, CREATING, &[F]);
         assert_eq!((effect, machine.state(), status_of(&machine)), (None, before.0, before.1));
         assert!(machine.start(Action::CreateCluster, CREATE.as_bytes(), at(400)).is_ok());
     }
@@ -568,20 +530,6 @@ fn no_attempt_ends_before_it_started() {
     machine.start(Action::CreateCluster, CREATE.as_bytes(), at(5_000)).unwrap();
     let again = restored(&encoded(&mut machine), at(10));
     assert_eq!((again.start_time(), again.end_time()), (Some(at(5_000)), Some(at(5_000))));
-}
-
-#[test]
-fn what_runs_elsewhere_ends_in_internal_error_and_says_so() {
-    for (action, body) in [(Action::JoinCluster, JOIN), (Action::RecoverCluster, RECOVER)] {
-        let mut machine = new();
-        let mut next = Some(machine.start(action, body.as_bytes(), at(1)).unwrap());
-        while let Some(effect) = next {
-            assert!(!matches!(effect, Effect::Found | Effect::Adopt), "nothing is changed");
-            next = machine.handle(success(effect), &facts(), at(2));
-        }
-        assert_eq!(code(&machine), Some("internal_error"));
-        assert!(machine.failure().unwrap().message.contains(action.name()));
-    }
 }
 
 /// A create body with more members of `node` and at the top.
@@ -605,7 +553,14 @@ fn end(machine: &mut Machine, body: &str, found: PathsFound, license: &Result<Te
         let event = match effect {
             Effect::CheckPaths => Event::PathsChecked(found),
             Effect::VerifyLicense => Event::LicenseVerified(license.clone()),
-            Effect::Persist | Effect::Found | Effect::Adopt | Effect::Discard => success(effect),
+            Effect::Persist
+            | Effect::Found
+            | Effect::Contact { .. }
+            | Effect::Wait { .. }
+            | Effect::ReadRecovery
+            | Effect::Adopt
+            | Effect::Confirm
+            | Effect::Discard => success(effect),
         };
         next = machine.handle(event, &facts(), at(1_000));
     }
@@ -646,8 +601,8 @@ fn every_wrong_path_is_named() {
         PathTrouble::Unreadable,
     ];
     for trouble in few(troubles, 3) {
-        let found = PathsFound { found: [Some(Err(trouble)); 4] };
-        let status = ends(&body(&all_paths(), &json!({})), found, &Ok(Terms::trial(at(0))));
+        let paths = found([Some(Err(trouble)); 4]);
+        let status = ends(&body(&all_paths(), &json!({})), paths, &Ok(Terms::trial(at(0))));
         assert_eq!(status["error_code"], "path_error");
         let expected = ["persistent_path", "ephemeral_path", "bigstore_path", "ccs_persistent_path"];
         assert_eq!(pointers(&status), expected.map(|name| format!("/node/paths/{name}")));
@@ -655,8 +610,8 @@ fn every_wrong_path_is_named() {
         assert_eq!(status["error_details"]["message"], message);
     }
     // The agent's own path is named like a configured one.
-    let found = PathsFound { found: [file(1), Some(Err(PathTrouble::Missing)), None, None] };
-    let status = ends(CREATE, found, &Ok(Terms::trial(at(0))));
+    let paths = found([file(1), Some(Err(PathTrouble::Missing)), None, None]);
+    let status = ends(CREATE, paths, &Ok(Terms::trial(at(0))));
     assert_eq!(status["error_details"]["message"], "node.paths.ephemeral_path \"/d/e\" does not exist");
 }
 
@@ -674,14 +629,14 @@ fn paths_must_be_different_directories_but_the_records_own_may_be_any() {
         ([1, 2, 3, 3], &[]),
     ];
     for (files, twins) in few(cases, 4) {
-        let status = ends(&body(&all_paths(), &json!({})), PathsFound { found: files.map(file) }, &terms);
+        let status = ends(&body(&all_paths(), &json!({})), found(files.map(file)), &terms);
         assert_eq!(pointers(&status), twins, "{files:?}");
         assert_eq!(status["state"] == "completed", twins.is_empty());
     }
     // The same number on another device is another directory.
     let elsewhere = Some(Ok(FileId { device: 2, inode: 1 }));
-    let found = PathsFound { found: [file(1), elsewhere, None, None] };
-    assert_eq!(ends(CREATE, found, &terms)["state"], "completed");
+    let paths = found([file(1), elsewhere, None, None]);
+    assert_eq!(ends(CREATE, paths, &terms)["state"], "completed");
 }
 
 #[test]
@@ -753,7 +708,7 @@ fn a_licence_is_held_against_its_terms() {
 
 #[test]
 fn paths_come_before_the_address_and_the_address_before_the_licence() {
-    let missing = PathsFound { found: [Some(Err(PathTrouble::Missing)), file(2), None, None] };
+    let missing = found([Some(Err(PathTrouble::Missing)), file(2), None, None]);
     let body = body(&json!({"identity": {"addr": "9.9.9.9"}}), &json!({"license": "l"}));
     let bad = Err(Violation::BadSignature);
     assert_eq!(ends(&body, missing, &bad)["error_code"], "path_error");
@@ -762,36 +717,69 @@ fn paths_come_before_the_address_and_the_address_before_the_licence() {
 }
 
 #[test]
-fn a_validation_of_any_action_ends_like_the_action_and_changes_nothing() {
-    for (action, body) in [(Action::CreateCluster, BAD), (Action::JoinCluster, JOIN), (Action::RecoverCluster, RECOVER)]
-    {
-        let mut verdicts = vec![];
-        let node = new();
-        for mut machine in [new(), validator(&node)] {
-            let mut next = machine.start(action, body.as_bytes(), at(1)).ok();
-            while let Some(effect) = next {
-                next = machine.handle(success(effect), &facts(), at(1));
-            }
-            verdicts.push(status_of(&machine));
+fn a_validation_of_any_action_changes_nothing_and_leaves_nothing_behind() {
+    let node = new();
+    for (action, expected) in [
+        (CREATING, &[CheckPaths, VerifyLicense][..]),
+        (JOINING, &[CheckPaths, Effect::Contact { node: 0 }]),
+        (RECOVERING, &[CheckPaths, ReadRecovery]),
+    ] {
+        let mut machine = validator(&node);
+        let mut next = machine.start(action, body_of(action), at(1)).ok();
+        let mut seen = vec![];
+        while let Some(effect) = next {
+            seen.push(effect);
+            next = machine.handle(success(effect), &facts(), at(1));
         }
-        assert_eq!(verdicts[0], verdicts[1]);
+        assert_eq!((&*seen, machine.state()), (expected, State::Idle), "{action:?}");
+        assert!(machine.config().credentials.password.is_empty());
     }
     // One validator serves again and again.
-    let mut validator = validator(&new());
+    let mut validator = validator(&node);
     for _ in 0..2 {
         assert_eq!(end(&mut validator, CREATE, good_paths(), &Err(Violation::Expired))["state"], "idle");
         assert_eq!(end(&mut validator, LICENSED, good_paths(), &Err(Violation::Expired))["state"], "error");
-        assert_eq!(validator.start(Action::CreateCluster, BAD.as_bytes(), at(0)), Err(Refusal::Config));
+        assert_eq!(validator.start(CREATING, BAD.as_bytes(), at(0)), Err(Refusal::Config));
         assert!(validator.config().credentials.password.is_empty());
     }
 }
 
 #[test]
+fn a_validation_of_any_action_ends_like_the_action() {
+    for action in [CREATING, JOINING, RECOVERING] {
+        // The check that fails, each effect of the validation in turn.
+        for failing in 0..2 {
+            let node = new();
+            let ends = [new(), validator(&node)].map(|mut machine| {
+                let mut next = machine.start(action, body_of(action), at(1)).ok();
+                let mut checks = 0;
+                while let Some(effect) = next {
+                    let good = matches!(effect, Persist | Effect::Wait { .. }) || checks < failing;
+                    checks += usize::from(!matches!(effect, Persist));
+                    next = machine.handle(if good { success(effect) } else { failure(effect) }, &facts(), at(1));
+                }
+                status_of(&machine)
+            });
+            assert!(ends[0].contains(r#""state":"error""#), "{action:?} {failing}");
+            assert_eq!(ends[0], ends[1], "{action:?} {failing}");
+        }
+        let mut refused = [new(), validator(&new())];
+        let [acted, validated] = refused.each_mut().map(|machine| {
+            assert_eq!(machine.start(action, b"{", at(1)), Err(Refusal::Config));
+            status_of(machine)
+        });
+        assert_eq!(acted, validated);
+    }
+}
+
+#[test]
 fn the_cluster_is_founded_from_the_configuration() {
-    let (machine, effect) = driven(new(), &[T, T, T]);
+    let (machine, effect) = driven(new(), CREATING, &[T, T, T]);
     assert_eq!(effect, Some(Effect::Found));
     let password = PasswordHash { cost: HashCost::Standard, salt: [1; 16], hash: [2; 32] };
-    let seed = Seed { cluster_id: Id([3; 16]), epoch_tag: Id([4; 16]), password };
+    let registration = Registration { setup: [5; OPAQUE_SETUP_BYTES], file: [6; OPAQUE_FILE_BYTES] };
+    let key = Key([7; 32]);
+    let seed = Seed { cluster_id: Id([3; 16]), epoch_tag: Id([4; 16]), key, password, registration };
     let cluster = machine.found(seed, &facts(), at(500));
     assert_eq!((cluster.name.as_str(), cluster.username.as_str(), cluster.license.as_str()), ("c", "u", "l"));
     assert_eq!(cluster.terms, Terms::trial(at(0)));

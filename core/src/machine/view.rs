@@ -19,7 +19,8 @@ impl Machine {
                 Rest::Failed => State::Error,
                 Rest::Completed => State::Completed,
             },
-            Phase::CheckingPaths | Phase::VerifyingLicense | Phase::Failing { working: false, .. } => State::Initiated,
+            Phase::CheckingPaths | Phase::VerifyingLicense => State::Initiated,
+            Phase::Failing { from } => from,
             Phase::Founding
             | Phase::Contacting { .. }
             | Phase::Waiting { .. }
@@ -28,7 +29,7 @@ impl Machine {
             | Phase::Keeping(_)
             | Phase::Confirming(_)
             | Phase::Completing(_)
-            | Phase::Failing { .. }
+            | Phase::Disowning
             | Phase::Discarding => match self.action {
                 Action::CreateCluster => State::CreatingCluster,
                 Action::JoinCluster => State::JoiningCluster,
@@ -88,7 +89,7 @@ impl Machine {
     /// This node's place in its cluster, once it has one.
     #[must_use]
     pub fn membership(&self) -> Option<Membership> {
-        self.membership.filter(|_| self.is_member())
+        self.membership.filter(|_| self.state() == State::Completed)
     }
 
     /// The configuration of the attempt under way.

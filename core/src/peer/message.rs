@@ -20,16 +20,19 @@ pub enum Ask {
     Confirm,
     /// The record.
     Record,
+    /// That it takes the record of its sender, who founded a later epoch and may be nobody that it knows.
+    Follow,
 }
 
 impl Ask {
-    const ALL: [Self; 3] = [Self::Beat, Self::Confirm, Self::Record];
+    pub(super) const ALL: [Self; 4] = [Self::Beat, Self::Confirm, Self::Record, Self::Follow];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Beat => "beat",
             Self::Confirm => "confirm",
             Self::Record => "record",
+            Self::Follow => "follow",
         }
     }
 }
@@ -41,6 +44,8 @@ pub struct Message {
     pub ask: Ask,
     /// The copy of the record that its sender has.
     pub stamp: Stamp,
+    /// Where its sender is, for [`Ask::Follow`].
+    pub endpoint: Option<SocketAddr>,
 }
 
 impl Message {
@@ -48,6 +53,9 @@ impl Message {
     pub fn write(&self, writer: &mut Writer<'_>) {
         writer.open('{').name("ask").text(self.ask.name());
         self.stamp.write(writer.name("stamp"));
+        if let Some(endpoint) = self.endpoint {
+            writer.name("endpoint").display(endpoint);
+        }
         writer.close('}');
     }
 
@@ -55,6 +63,12 @@ impl Message {
     pub fn read(&mut self, fields: &mut Fields<'_>) {
         fields.open('{').name("ask").word(&mut self.ask, &Ask::ALL, Ask::name);
         self.stamp.read(fields.name("stamp"));
+        self.endpoint = None;
+        if fields.has("endpoint") {
+            let mut endpoint = SocketAddr::from(([0, 0, 0, 0], 0));
+            fields.parsed(&mut endpoint, |text| text.parse().ok());
+            self.endpoint = Some(endpoint);
+        }
         fields.close('}');
     }
 }
@@ -78,7 +92,8 @@ pub enum Word {
 }
 
 impl Word {
-    const ALL: [Self; 6] = [Self::Done, Self::Gone, Self::Outdated, Self::Behind, Self::Split, Self::Elsewhere];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Done, Self::Gone, Self::Outdated, Self::Behind, Self::Split, Self::Elsewhere];
 
     const fn name(self) -> &'static str {
         match self {

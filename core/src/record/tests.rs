@@ -6,12 +6,13 @@ use std::vec::Vec as StdVec;
 use heapless::Vec;
 
 use super::*;
-use crate::cluster::{Cluster, HashCost, Member, PasswordHash};
+use crate::cluster::{Cluster, HashCost, Key, Member, MemberStatus, PasswordHash, Registration, Retired};
 use crate::config::{BigstoreDriver, DnsSuffix, Limits, Placement, Policy, Ports, ProxyPolicy};
 use crate::failure::{Cause, FailedNode, Mismatch, NodeTried, TriedReason, Violation};
 use crate::few;
 use crate::license::Terms;
 use crate::limits::*;
+use crate::node::Settings;
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_seconds(seconds)
@@ -85,6 +86,9 @@ fn member(uid: u32) -> Member {
     Member {
         uid,
         node_id: Id([1; 16]),
+        key: Key([0x5E; 32]),
+        status: MemberStatus::Active,
+        endpoint: "[2001:db8::1]:9443".parse().unwrap(),
         addr: "10.0.0.1".parse().unwrap(),
         external_addr: Vec::from_slice(&["::1".parse().unwrap(), "1.2.3.4".parse().unwrap()]).unwrap(),
         name: text("n \"1\""),
@@ -94,6 +98,7 @@ fn member(uid: u32) -> Member {
         limits: Limits { max_listeners: 1, max_redis_servers: 2 },
         bigstore_driver: Some(BigstoreDriver::Speedb),
         bigstore_enabled: true,
+        flash: Some(1 << 40),
         total_memory: Some(u64::MAX),
         cores: None,
         software_version: text("0.1.0-1"),
@@ -124,10 +129,19 @@ fn cluster() -> Box<Cluster> {
         terms: Terms { node_limit: Some(3), owner: text("\"é\""), ..Terms::trial(at(0)) },
         username: text("ü'"),
         password: PasswordHash { cost: HashCost::Small, salt: [0xA0; 16], hash: [0x0B; 32] },
+        registration: Registration { setup: [0xC0; OPAQUE_SETUP_BYTES], file: [0x0D; OPAQUE_FILE_BYTES] },
+        settings: Settings {
+            socket_dir: text("/run/\"s\""),
+            config_dir: text("/etc/c"),
+            install_dir: text("/opt/i"),
+            user: text("bürger"),
+        },
         members: Vec::new(),
+        retired: Vec::new(),
     });
     cluster.dns_suffixes.push(suffix).unwrap();
     cluster.members.push(member(1)).unwrap();
+    cluster.retired.push(Retired { uid: 3, node_id: Id([0x33; 16]), key: Key([0x44; 32]) }).unwrap();
     cluster
 }
 
@@ -164,24 +178,7 @@ fn every_cause_of_a_failure_comes_back() {
     on_a_big_stack(|| {
         let rack = || Some(text("r-1"));
         let mismatch = Mismatch { setting: full('s'), cluster: full('c'), node: full('n') };
-        let violations = [
-            Violation::BadSignature,
-            Violation::Malformed,
-            Violation::Expired,
-            Violation::NotYetActive,
-            Violation::ClusterNameMismatch,
-            Violation::NodeLimitExceeded,
-            Violation::FeatureMissing,
-        ];
-        let reasons = [
-            TriedReason::NotFound,
-            TriedReason::BadAddress,
-            TriedReason::Refused,
-            TriedReason::Unreachable,
-            TriedReason::TimedOut,
-            TriedReason::NotAMember,
-        ];
-        let nodes_tried = reasons.map(|reason| NodeTried { node: full('n'), reason });
+        let nodes_tried = TriedReason::ALL.map(|reason| NodeTried { node: full('n'), reason });
         let mut causes = vec![
             Cause::ConfigError { required_rack_id: None },
             Cause::ConfigError { required_rack_id: rack() },
@@ -207,7 +204,7 @@ fn every_cause_of_a_failure_comes_back() {
             Cause::PathError {},
             Cause::InternalError {},
         ];
-        causes.extend(violations.map(|violation| Cause::InvalidLicense { violation }));
+        causes.extend(Violation::ALL.map(|violation| Cause::InvalidLicense { violation }));
         for cause in few(causes, 5) {
             let failure = Failure::new(cause, full::<MESSAGE_BYTES_MAX>('\u{1}'));
             comes_back(&NodeRecord { failure: Some(failure), ..node_record() });
@@ -235,9 +232,17 @@ fn the_biggest_nodes_record_fits() {
 #[test]
 fn a_clusters_record_comes_back() {
     on_a_big_stack(|| {
-        let cluster = cluster();
+        let mut cluster = cluster();
+        for (uid, status) in (7..).zip(MemberStatus::ALL) {
+            let bare = Member { bigstore_driver: None, flash: None, total_memory: None, cores: Some(8), ..member(uid) };
+            cluster.members.push(Member { status, ..bare }).unwrap();
+        }
         let bytes = encoded(&*cluster);
         assert_eq!(decoded::<Cluster>(&bytes).as_ref(), Ok(&cluster));
+        // What the value held before does not matter.
+        let mut other = self::cluster();
+        assert_eq!(decode(&bytes, &mut *other), Ok(()));
+        assert_eq!(other, cluster);
     });
 }
 
@@ -254,6 +259,10 @@ fn the_biggest_clusters_record_fits() {
         cluster.terms.owner = full('o');
         cluster.members = list(&Member {
             addr: address,
+            endpoint: std::net::SocketAddr::new(address, u16::MAX),
+            flash: Some(u64::MAX),
+            cores: Some(u32::MAX),
+            status: MemberStatus::Provisioning,
             external_addr: list(&address),
             name: full('é'),
             rack_id: full('r'),
@@ -261,6 +270,9 @@ fn the_biggest_clusters_record_fits() {
             software_version: full('1'),
             ..member(u32::MAX)
         });
+        cluster.retired = list(&Retired { uid: u32::MAX, ..cluster.retired[0].clone() });
+        cluster.settings =
+            Settings { socket_dir: full('"'), config_dir: full('"'), install_dir: full('"'), user: full('"') };
         let bytes = encoded(&*cluster);
         assert!(bytes.len() <= CLUSTER_RECORD_BYTES_MAX, "{} bytes", bytes.len());
         assert_eq!(decoded::<Cluster>(&bytes).as_ref(), Ok(&cluster));
@@ -444,6 +456,12 @@ fn a_clusters_record_of_any_other_shape_is_torn() {
             (r#""speedb""#, r#""leveldb""#),
             (r#""10.0.0.1""#, r#""10.0.0.256""#),
             (r#""10.0.0.1""#, r#""""#),
+            (r#""[2001:db8::1]:9443""#, r#""2001:db8::1""#),
+            (r#""[2001:db8::1]:9443""#, r#""[2001:db8::1]:65536""#),
+            (r#""status":"active""#, r#""status":"down""#),
+            (r#""flash":1099511627776"#, r#""flash":null"#),
+            (r#","user":"bürger""#, ""),
+            (r#""retired":[{"uid":3"#, r#""retired":[{"uid":-3"#),
             (r#"["::1","1.2.3.4"]"#, r#"["::1","host"]"#),
             (r#"["::1","1.2.3.4"]"#, "{}"),
             (r#"["::1","1.2.3.4"]"#, r#"["::1",["1.2.3.4"]]"#),
@@ -466,9 +484,12 @@ fn a_clusters_record_of_any_other_shape_is_torn() {
         for (old, new) in few(cases, 4) {
             assert_eq!(replaced::<Cluster>(&body, old, new), Some(Fault::Torn), "{old} {new}");
         }
-        let hash = "0b".repeat(32);
-        for bad in [&hash[2..], &std::format!("{hash}0b"), ""] {
-            assert_eq!(replaced::<Cluster>(&body, &hash, bad), Some(Fault::Torn), "{bad}");
+        let secrets = [("0b", 32), ("5e", 32), ("44", 32), ("c0", OPAQUE_SETUP_BYTES), ("0d", OPAQUE_FILE_BYTES)];
+        for (byte, length) in few(secrets, 2) {
+            let secret = byte.repeat(length);
+            for bad in [&secret[2..], &std::format!("{secret}{byte}"), ""] {
+                assert_eq!(replaced::<Cluster>(&body, &secret, bad), Some(Fault::Torn), "{bad}");
+            }
         }
     });
 }

@@ -62,6 +62,7 @@ fn facts() -> NodeInfo {
         bigstore: Some(storage("/b", Some(3))),
         addresses: heapless::Vec::from_slice(&[address("10.0.3.1", "eth0"), address("2001:db8:0:f101::1", "eth0")])
             .unwrap(),
+        ..NodeInfo::default()
     }
 }
 

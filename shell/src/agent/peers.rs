@@ -2,7 +2,7 @@
 //! Only a founder changes the record, and nobody hears of a change before it is durable.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use blake2::digest::consts::U16;
@@ -12,7 +12,7 @@ use bootstrapd_core::failure::TriedReason;
 use bootstrapd_core::fields::Fields;
 use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, PEER_MESSAGE_BYTES_MAX};
 use bootstrapd_core::machine::{Confirmed, Event, PathRole};
-use bootstrapd_core::peer::{Ask, Consequence, JoinAnswer, Message, Peers, Word};
+use bootstrapd_core::peer::{self, Ask, Consequence, JoinAnswer, Message, Peers, Word};
 use bootstrapd_core::record::{self, Id};
 use bootstrapd_core::write::Writer;
 
@@ -182,15 +182,23 @@ impl Agent {
         let own = self.machine.node_id();
         let Some(cluster) = self.cluster_of_question() else { return };
         let Some((member, me)) = cluster.member_of(to).zip(cluster.member_of(own)) else { return };
-        let question = Question {
-            after,
-            to,
-            endpoint: member.endpoint,
-            from: own,
-            keys: [me.key, seal::common_key(cluster)],
-            message: Message { ask, stamp: cluster.stamp() },
-        };
-        self.threads.errands.push(Errand::Ask(Box::new(question)));
+        let keys = vec![me.key, seal::common_key(cluster)];
+        let message = Message { ask, stamp: cluster.stamp(), endpoint: None };
+        self.question(to, member.endpoint, keys, &message, after);
+    }
+
+    /// Invites a member to follow this founder, by what only those know who have a record with that member in it.
+    fn invite(&self, to: Id) {
+        let own = self.machine.node_id();
+        let Some(cluster) = self.cluster.as_deref() else { return };
+        let Some((member, me)) = cluster.member_of(to).zip(cluster.member_of(own)) else { return };
+        let message = Message { ask: Ask::Follow, stamp: cluster.stamp(), endpoint: Some(me.endpoint) };
+        self.question(to, member.endpoint, vec![member.key], &message, Duration::ZERO);
+    }
+
+    fn question(&self, to: Id, endpoint: SocketAddr, keys: Vec<Key>, message: &Message, after: Duration) {
+        let (from, ask, text) = (self.machine.node_id(), message.ask, write(|writer| message.write(writer)));
+        self.threads.errands.push(Errand::Ask(Box::new(Question { after, to, endpoint, from, keys, ask, text })));
     }
 
     /// The record that this node speaks by: that of an attempt until it is completed.
@@ -243,6 +251,7 @@ impl Agent {
         match consequence {
             Consequence::Nothing | Consequence::Changed => {}
             Consequence::Follow => self.ask(other, Ask::Record, Duration::ZERO),
+            Consequence::Invite => self.invite(other),
             Consequence::Superseded => {
                 self.expel(
                     "this node founded an epoch of its cluster that is over: the cluster was recovered elsewhere",
@@ -270,9 +279,11 @@ impl Agent {
         let Some(cluster) = self.cluster.as_deref().filter(|_| self.machine.is_member()) else { return };
         match Peers::follow(cluster, own, &newer) {
             Consequence::Changed => self.stage(Some(newer)),
-            other @ (Consequence::Nothing | Consequence::Follow | Consequence::Superseded | Consequence::Expelled) => {
-                self.conclude(other, own);
-            }
+            other @ (Consequence::Nothing
+            | Consequence::Follow
+            | Consequence::Invite
+            | Consequence::Superseded
+            | Consequence::Expelled) => self.conclude(other, own),
         }
     }
 
@@ -425,7 +436,11 @@ impl Agent {
         let Some(asked) = self.open(body) else {
             return self.error(403, "access_denied", "nobody here knows that key", reply);
         };
-        let Opened { from, is_known, sealing, message } = asked;
+        let Opened { from, sender, sealing, message } = asked;
+        if sender == Sender::Founder {
+            return self.invited(from, &message, &sealing, reply);
+        }
+        let is_known = sender == Sender::Member;
         let Some(mut draft) = self.draft() else { return self.nothing(reply) };
         let (answer, consequence) = self.others.peers.hear(&mut draft, own, (from, is_known), &message, now);
         let revision = draft.revision;
@@ -454,19 +469,45 @@ impl Agent {
         let (from, challenge) = context.split_first_chunk::<ID_BYTES>()?;
         let from = Id(*from);
         let number = self.others.read_challenge(challenge, self.clock.uptime_ms)?;
-        let current = cluster.members.iter().filter(|member| member.node_id == from).map(|member| (member.key, true));
-        let retired = cluster.retired.iter().filter(|node| node.node_id == from).map(|node| (node.key, false));
+        let present = cluster.member_of(from).map(|member| (member.key, Sender::Member));
+        let retired =
+            cluster.retired.iter().filter(|node| node.node_id == from).map(|node| (node.key, Sender::Stranger));
         // Who intercepts a member's question must not make it one of a stranger: members have but their own key.
-        let common = cluster.member_of(from).is_none().then(|| (seal::common_key(cluster), false));
-        let (key, is_known, text) = current.chain(retired).chain(common).find_map(|(key, is_known)| {
-            Some((key, is_known, seal::open(&key, ASK, Direction::Request, context, sealed)?))
-        })?;
+        let common = present.is_none().then(|| (seal::common_key(cluster), Sender::Stranger));
+        let own = cluster.member_of(self.machine.node_id()).map(|own| (own.key, Sender::Founder));
+        let (key, sender, text) =
+            present.into_iter().chain(retired).chain(common).chain(own).find_map(|(key, sender)| {
+                Some((key, sender, seal::open(&key, ASK, Direction::Request, context, sealed)?))
+            })?;
         let mut message = Message::default();
         let mut fields = Fields::new(&text).ok()?;
         message.read(&mut fields);
         fields.finish().ok()?;
         let sealing = Sealing { key, path: ASK, context: context.to_vec() };
-        self.others.is_first(from, number).then_some(Opened { from, is_known, sealing, message })
+        // What a stranger says moves nothing, so it may say it twice.
+        let counts = sender == Sender::Stranger || self.others.is_first(from, number);
+        (counts && (sender == Sender::Founder) == (message.ask == Ask::Follow)).then_some(Opened {
+            from,
+            sender,
+            sealing,
+            message,
+        })
+    }
+
+    /// An invitation of the founder of a later epoch: its record is asked for with the key that is in both.
+    fn invited(&mut self, from: Id, message: &Message, sealing: &Sealing, reply: &mut Reply<'_>) -> Step {
+        let own = self.machine.node_id();
+        let Some(cluster) = self.cluster.as_deref() else { return self.nothing(reply) };
+        let consequence = Peers::invited(cluster, own, &message.stamp);
+        let answer = peer::Answer { stamp: cluster.stamp(), ..peer::Answer::default() };
+        match (consequence, message.endpoint) {
+            (Consequence::Follow, Some(endpoint)) => {
+                let ask = Message { ask: Ask::Record, stamp: cluster.stamp(), endpoint: None };
+                self.question(from, endpoint, vec![sealing.key], &ask, Duration::ZERO);
+            }
+            (other, _) => self.conclude(other, from),
+        }
+        self.sealed(sealing, &write(|writer| answer.write(writer)), reply)
     }
 
     fn pend(&mut self, pending: Pending) -> Step {
@@ -498,11 +539,21 @@ impl Agent {
     }
 }
 
+/// Who a message can be of, by the key that it is sealed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    /// The member that it names: by its present key.
+    Member,
+    /// A node that is none any more: by a key that is void, or by the one that all nodes of a cluster have ever had.
+    Stranger,
+    /// The founder of another epoch: by this node's own key.
+    Founder,
+}
+
 /// A message that was what it claims to be.
 struct Opened {
     from: Id,
-    /// By its present key; else by one that is void, or by the one that all nodes of a cluster have ever had.
-    is_known: bool,
+    sender: Sender,
     sealing: Sealing,
     message: Message,
 }
