@@ -10,7 +10,7 @@ use bootstrapd_core::failure::{Failure, TriedReason};
 use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, NODE_RECORD_BYTES_MAX, STATUS_BYTES_MAX};
 use bootstrapd_core::machine::{Contacted, Effect, Event, Machine, PathRole, Trouble};
 use bootstrapd_core::node::NodeInfo;
-use bootstrapd_core::record::{self, Id, Membership};
+use bootstrapd_core::record::{Id, Membership};
 use bootstrapd_core::status;
 use bootstrapd_core::time::Timestamp;
 use zeroize::Zeroizing;
@@ -267,10 +267,8 @@ impl Agent {
                 Work::ReadRecovery(file.into(), credentials.username.as_str().to_owned(), password)
             }
             Effect::Adopt => {
-                let mut buffer = vec![0; CLUSTER_RECORD_BYTES_MAX];
-                let length = record::encode(self.founded.as_deref()?, &mut buffer).ok()?;
-                buffer.truncate(length);
-                Work::Save(cluster_record, buffer)
+                let bytes = crate::store::encode(self.founded.as_deref()?)?;
+                Work::Save(cluster_record, bytes)
             }
             Effect::Discard => Work::Discard(cluster_record),
             Effect::Contact { .. } | Effect::Wait { .. } | Effect::Confirm => return None,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use bootstrapd_shell::options::{self, Command};
-use bootstrapd_shell::{exit, reset, serve};
+use bootstrapd_shell::{exit, offline, serve};
 
 fn main() -> ExitCode {
     let code = match options::parse(std::env::args_os().skip(1)) {
@@ -12,7 +12,8 @@ fn main() -> ExitCode {
             exit::DONE
         }
         Ok(Command::Serve(values)) => serve::run(&values),
-        Ok(Command::Reset(values)) => reset::run(&values),
+        Ok(Command::Reset(values)) => offline::reset(&values),
+        Ok(Command::RecoverInPlace(values)) => offline::recover_in_place(&values),
         #[cfg(feature = "client")]
         Ok(Command::Client(verb, values)) => bootstrapd_shell::client::run(verb, &values),
         Err(problem) => {

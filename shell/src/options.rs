@@ -70,12 +70,24 @@ pub const RESET: Verb = Verb {
     name: "reset",
     operand: None,
     help: "forget this node's records, offline; asks first",
-    flags: &[STATE_DIR, PERSISTENT_PATH, flag("yes", "", "do not ask")],
+    flags: &[STATE_DIR, PERSISTENT_PATH, YES],
+};
+
+const YES: Flag = flag("yes", "", "do not ask");
+const IN_PLACE: Flag = flag("in-place", "", "make this node its cluster's founder, offline; asks first");
+
+/// `recover` where there is no client.
+#[cfg(not(feature = "client"))]
+const RECOVER: Verb = Verb {
+    name: "recover",
+    operand: None,
+    help: "with --in-place: make this node its cluster's founder, offline; asks first",
+    flags: &[IN_PLACE, STATE_DIR, PERSISTENT_PATH, YES],
 };
 
 #[cfg(feature = "client")]
 mod client {
-    use super::{Flag, RESET, SERVE, Verb, flag};
+    use super::{Flag, IN_PLACE, PERSISTENT_PATH, RESET, SERVE, STATE_DIR, Verb, YES, flag};
 
     const URL: Flag = flag("url", "URL", "the node [http://127.0.0.1:8080]");
     const USER: Flag = flag("user", "NAME", "the administrator, once the node is in a cluster");
@@ -98,7 +110,10 @@ mod client {
     const CREATE: Verb =
         attempt("create", "create a cluster from a bootstrap object in FILE (`-` or none: standard input), and wait");
     const JOIN: Verb = attempt("join", "the same, to join a cluster");
-    const RECOVER: Verb = attempt("recover", "the same, to recover a cluster from its record");
+    const RECOVER: Verb = Verb {
+        flags: &[URL, USER, PASSWORD_FILE, JSON, TIMEOUT, NO_WAIT, IN_PLACE, STATE_DIR, PERSISTENT_PATH, YES],
+        ..attempt("recover", "the same, to recover a cluster from its record")
+    };
     const VALIDATE_CREATE: Verb =
         question("validate create", Some("[FILE]"), "say how `create` would end, and change nothing");
     const VALIDATE_JOIN: Verb = question("validate join", Some("[FILE]"), "the same of `join`");
@@ -159,7 +174,7 @@ mod client {
 #[cfg(feature = "client")]
 use client::VERBS;
 #[cfg(not(feature = "client"))]
-const VERBS: [&Verb; 2] = [&SERVE, &RESET];
+const VERBS: [&Verb; 3] = [&SERVE, &RECOVER, &RESET];
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -170,6 +185,8 @@ pub enum Command {
     Serve(Values),
     /// `reset`
     Reset(Values),
+    /// `recover --in-place`
+    RecoverInPlace(Values),
     /// Any other verb: it asks a node, or is about licences.
     #[cfg(feature = "client")]
     Client(&'static Verb, Values),
@@ -268,6 +285,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     Ok(match verb.name {
         "serve" => Command::Serve(values),
         "reset" => Command::Reset(values),
+        "recover" if values.is_on(IN_PLACE.name) => Command::RecoverInPlace(values),
         #[cfg(feature = "client")]
         _ => Command::Client(verb, values),
         #[cfg(not(feature = "client"))]

@@ -266,6 +266,15 @@ fn read<T: Versioned>(file: &Path, bytes_max: usize) -> Result<(Box<T>, Vec<u8>)
     }
 }
 
+/// The bytes of a cluster's record; `None` where it is too long to be kept.
+#[must_use]
+pub fn encode(cluster: &Cluster) -> Option<Vec<u8>> {
+    let mut buffer = vec![0; CLUSTER_RECORD_BYTES_MAX];
+    let length = record::encode(cluster, &mut buffer).ok()?;
+    buffer.truncate(length);
+    Some(buffer)
+}
+
 /// Reads a record. A record is large, and is made on the stack of whoever calls this: never the loop's.
 ///
 /// # Errors

@@ -123,7 +123,9 @@ impl Cluster {
             self.members.iter().position(|member| member.uid == uid || member.status != MemberStatus::Active)
         {
             let member = self.members.remove(index);
-            self.retire(&member);
+            if member.key != recovery.key {
+                self.retire(&member);
+            }
         }
         let mut founder = Member { uid, key: recovery.key, status: MemberStatus::Active, ..founder };
         // What the configuration leaves open is as it was.
@@ -144,6 +146,17 @@ impl Cluster {
         self.next_uid = self.next_uid.saturating_add(SKIPPED_UIDS);
         self.changed();
         Ok(())
+    }
+
+    /// Begins a new epoch with the member that `node_id` is as its only writer.
+    ///
+    /// # Errors
+    /// A node that is no member.
+    pub fn recover_in_place(&mut self, node_id: Id, epoch_tag: Id) -> Result<(), Failure> {
+        let own = self.member_of(node_id).filter(|own| own.is_active()).cloned();
+        let own = own.ok_or_else(|| config_error(format_args!("the record does not know this node as a member")))?;
+        let recovery = Recovery { epoch_tag, key: own.key };
+        self.recover(own.uid, own, &recovery)
     }
 
     /// The members that are down, in the order of their numbers.

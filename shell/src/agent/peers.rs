@@ -10,10 +10,10 @@ use blake2::digest::{FixedOutput as _, KeyInit as _, Update as _};
 use bootstrapd_core::cluster::{Cluster, JoinRequest, Key, Member};
 use bootstrapd_core::failure::TriedReason;
 use bootstrapd_core::fields::Fields;
-use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, PEER_MESSAGE_BYTES_MAX};
+use bootstrapd_core::limits::PEER_MESSAGE_BYTES_MAX;
 use bootstrapd_core::machine::{Confirmed, Event, PathRole};
 use bootstrapd_core::peer::{self, Ask, Consequence, JoinAnswer, Message, Peers, Word};
-use bootstrapd_core::record::{self, Id};
+use bootstrapd_core::record::Id;
 use bootstrapd_core::write::Writer;
 
 use super::{Agent, News, Reply, Step};
@@ -23,7 +23,7 @@ use crate::opaque::{self, KE1_BYTES, KE3_BYTES};
 use crate::peer::{ASK, CHALLENGE_BYTES, Errand, FINISH, ID_BYTES, PROTOCOL, Question, Told};
 use crate::perform::{Job, Who, Work, record_path};
 use crate::seal::{self, Direction};
-use crate::{log, node, secret};
+use crate::{log, node, secret, store};
 
 mod proofs;
 
@@ -304,7 +304,7 @@ impl Agent {
         }
         let Some(staged) = &self.others.staged else { return };
         let pair = record_path(self.machine.path(PathRole::Ccs));
-        if let Some(bytes) = encode(staged) {
+        if let Some(bytes) = store::encode(staged) {
             self.others.keeping = Some(staged.clone());
             self.threads.jobs.push(Job::Work(Who::Record, Work::Save(pair, bytes)));
         } else {
@@ -416,7 +416,7 @@ impl Agent {
                 let addr = request.member.endpoint;
                 log::info("a node is admitted", &[("uid", &admitted.uid), ("endpoint", &addr)]);
                 let revision = draft.revision;
-                let Some(text) = encode(&draft) else { return self.sealed(&sealing, &not_ready, reply) };
+                let Some(text) = store::encode(&draft) else { return self.sealed(&sealing, &not_ready, reply) };
                 self.stage(Some(draft));
                 self.pend(Pending { number: 0, revision, sealing, text, otherwise: not_ready })
             }
@@ -445,7 +445,7 @@ impl Agent {
         let (answer, consequence) = self.others.peers.hear(&mut draft, own, (from, is_known), &message, now);
         let revision = draft.revision;
         let wants_record = message.ask == Ask::Record && matches!(answer.word, Word::Done | Word::Outdated);
-        let text = if wants_record { self.cluster.as_deref().and_then(encode) } else { None };
+        let text = if wants_record { self.cluster.as_deref().and_then(store::encode) } else { None };
         let text = text.unwrap_or_else(|| write(|writer| answer.write(writer)));
         if consequence == Consequence::Changed {
             log::info("a member's standing has changed", &[("node_id", &from)]);
@@ -556,13 +556,6 @@ struct Opened {
     sender: Sender,
     sealing: Sealing,
     message: Message,
-}
-
-fn encode(cluster: &Cluster) -> Option<Vec<u8>> {
-    let mut buffer = vec![0; CLUSTER_RECORD_BYTES_MAX];
-    let length = record::encode(cluster, &mut buffer).ok()?;
-    buffer.truncate(length);
-    Some(buffer)
 }
 
 fn write_join(answer: &JoinAnswer) -> Vec<u8> {

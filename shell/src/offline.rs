@@ -1,0 +1,131 @@
+//! The verbs that need no agent, and want none to run: `reset`, by which a node forgets what it was, and
+//! `recover --in-place`, by which a survivor becomes its cluster's founder. Both ask first.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use bootstrapd_core::cluster::Cluster;
+use bootstrapd_core::config::Paths;
+use bootstrapd_core::machine::{Machine, PathRole};
+use bootstrapd_core::record::{Id, NodeRecord};
+
+use crate::options::Values;
+use crate::perform::record_path;
+use crate::store::{self, Found, Lock, Pair};
+use crate::{exit, node, secret, serve};
+
+/// Why a verb ends other than well.
+type Ended = (u8, String);
+
+/// What both verbs work on, as long as no agent does.
+struct Offline {
+    defaults: Paths,
+    own: Pair,
+    _lock: Lock,
+}
+
+impl Offline {
+    fn open(values: &Values) -> Result<Self, Ended> {
+        let places = serve::places(values).map_err(|problem| (exit::USAGE, problem))?;
+        let state = places.state.display();
+        if !places.state.is_dir() {
+            return Err((exit::CONFIG, format!("{state} is no directory: nothing was changed")));
+        }
+        let defaults = places.paths().map_err(|error| (exit::CONFIG, error.to_string()))?;
+        let lock = store::lock(&places.state).map_err(|error| match error {
+            None => (exit::REFUSED, format!("an agent runs on {state}: end it first")),
+            Some(error) => (exit::CONFIG, error.to_string()),
+        })?;
+        Ok(Self { defaults, own: Pair::node(&places.state), _lock: lock })
+    }
+
+    /// This node, if its record can be read, and where its cluster's record is.
+    fn node(&self) -> Option<(Box<NodeRecord>, Box<Machine>, Pair)> {
+        let Found::Record { value, .. } = self.own.load::<NodeRecord>() else { return None };
+        let mut machine = Box::<Machine>::default();
+        machine.restore(&value, &self.defaults, node::now());
+        let pair = record_path(machine.path(PathRole::Ccs));
+        Some((value, machine, pair))
+    }
+}
+
+/// Removes this node's records; the exit code.
+#[must_use]
+pub fn reset(values: &Values) -> u8 {
+    complain(remove(values))
+}
+
+/// Makes this node its cluster's founder; the exit code.
+#[must_use]
+pub fn recover_in_place(values: &Values) -> u8 {
+    complain(found_again(values))
+}
+
+fn remove(values: &Values) -> Result<(), Ended> {
+    let offline = Offline::open(values)?;
+    // The cluster's record may lie where an attempt said, or under the agent's own path.
+    let mut pairs = vec![record_path(&offline.defaults.persistent)];
+    let mut is_lost = false;
+    if let Some((record, _, pair)) = offline.node() {
+        pairs.push(pair);
+        is_lost = record.membership.is_some() && !pairs.iter().flat_map(Pair::files).any(|file| file.exists());
+    }
+    // Last, so that a reset that is cut short leaves a node that is closed, not one that is open.
+    pairs.push(offline.own);
+    pairs.dedup();
+    let files = pairs.iter().flat_map(Pair::files).filter(|file| file.exists());
+    let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
+    agree(values, &files.join("\n"), "Remove these files? This node forgets its cluster for good.")?;
+    if is_lost {
+        eprintln!("bootstrapd: the cluster's record is not there; if serve has --persistent-path, say it here too");
+    }
+    let removed = pairs.iter().try_for_each(Pair::discard);
+    removed.map_err(|error| (exit::CONFIG, format!("not everything was removed: {error}")))
+}
+
+fn found_again(values: &Values) -> Result<(), Ended> {
+    let offline = Offline::open(values)?;
+    let refused = |why: &str| (exit::REFUSED, format!("{why}: nothing was changed"));
+    let Some((_, machine, pair)) = offline.node().filter(|(_, machine, _)| machine.is_member()) else {
+        return Err(refused("this node is in no cluster, or its record cannot be read"));
+    };
+    let Found::Record { value: mut cluster, .. } = pair.load::<Cluster>() else {
+        return Err(refused("the cluster's record cannot be read"));
+    };
+    let found = secret::random().map_err(|error| (exit::CONFIG, error.to_string()))?;
+    let begun = cluster.recover_in_place(machine.node_id(), Id(found));
+    begun.map_err(|failure| refused(&failure.message))?;
+    let uid = cluster.founder_uid;
+    let about = format!("cluster {}, epoch {}, {} members", cluster.name, cluster.epoch, cluster.members.len());
+    let question = format!(
+        "Make this node, uid {uid}, the founder of a new epoch? What the founder until now has changed since this copy is lost."
+    );
+    agree(values, &about, &question)?;
+    let bytes = store::encode(&cluster).ok_or_else(|| refused("the record is too long"))?;
+    pair.save(&bytes).map_err(|error| (exit::CONFIG, format!("the record could not be saved: {error}")))
+}
+
+/// Shows what it is about, and asks.
+fn agree(values: &Values, about: &str, question: &str) -> Result<(), Ended> {
+    let refused = |why: &str| (exit::REFUSED, why.to_owned());
+    if values.is_on("yes") {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        return Err(refused("without a terminal, say --yes: nothing was changed"));
+    }
+    print!("{about}\n{question} Type yes: ");
+    let _ = io::stdout().flush();
+    let mut line = String::new();
+    let agrees = io::stdin().read_line(&mut line).is_ok() && line.trim() == "yes";
+    if agrees { Ok(()) } else { Err(refused("nothing was changed")) }
+}
+
+fn complain(result: Result<(), Ended>) -> u8 {
+    match result {
+        Ok(()) => exit::DONE,
+        Err((code, problem)) => {
+            eprintln!("bootstrapd: {problem}");
+            code
+        }
+    }
+}
