@@ -75,6 +75,11 @@ impl Node {
         self.listen = address.to_string();
     }
 
+    /// Where it was told to listen.
+    pub fn listens_on(&self) -> SocketAddr {
+        self.listen.parse().unwrap()
+    }
+
     /// Adds options for the next start.
     pub fn add_options(&mut self, options: &[&str]) {
         self.options.extend(options.iter().map(|&option| option.to_owned()));
