@@ -41,6 +41,8 @@ struct Node {
     disk: StdVec<u8>,
     /// The state that a restart must find.
     durable: State,
+    /// Whether the cluster's record is there, too.
+    kept: bool,
     ticks: u64,
     facts: NodeInfo,
 }
@@ -50,7 +52,7 @@ impl Node {
         let mut machine = new();
         let disk = encoded(&mut machine);
         let facts = facts();
-        Self { machine, effect: None, disk, durable: State::Idle, ticks: 0, facts }
+        Self { machine, effect: None, disk, durable: State::Idle, kept: false, ticks: 0, facts }
     }
 
     /// Forth and back, by more than an attempt takes.
@@ -104,6 +106,20 @@ impl Node {
                 | Phase::Failing { .. } => State::Error,
             };
         }
+        match effect {
+            Effect::Adopt if good => self.kept = true,
+            // Even where it went wrong halfway.
+            Effect::Discard => self.kept = false,
+            Effect::Adopt
+            | Effect::Persist
+            | Effect::CheckPaths
+            | Effect::VerifyLicense
+            | Effect::Found
+            | Effect::Contact { .. }
+            | Effect::Wait { .. }
+            | Effect::ReadRecovery
+            | Effect::Confirm => {}
+        }
         let event = if good { success(effect) } else { failure(effect) };
         self.effect = self.machine.handle(event, &self.facts, now);
         let sent_away = before == State::Completed && self.machine.is_expelled();
@@ -120,6 +136,7 @@ impl Node {
         assert_eq!(self.machine.state(), self.durable);
         assert_eq!(self.effect, (self.durable == State::JoiningCluster).then_some(Effect::Confirm));
         if cut {
+            self.kept = false;
             assert_eq!(code(&self.machine), Some("internal_error"));
             assert!(self.machine.failure().unwrap().message.contains("restarted"));
             assert!(self.machine.end_time().is_some());
@@ -134,6 +151,8 @@ impl Node {
         assert_eq!(machine.membership().is_some(), state == State::Completed);
         assert_eq!(machine.failure().is_some(), state == State::Error);
         assert!(!state.is_running() || self.effect.is_some());
+        let in_cluster = matches!(self.durable, State::Completed | State::JoiningCluster);
+        assert!(self.kept || !in_cluster, "whenever a restart comes, it finds the record of the node's cluster");
         assert!(before == State::Idle || state != State::Idle, "never back to idle");
         assert!(before != State::Completed || state == State::Completed || machine.is_expelled(), "completed stays");
         if let (Some(start), Some(end)) = (machine.start_time(), machine.end_time()) {
