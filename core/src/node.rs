@@ -153,6 +153,75 @@ pub fn is_reachable(address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn listening(listeners: &[&str], advertise: Option<&str>) -> NodeInfo {
+        let address = Address { address: at("10.0.0.1:0").ip(), interface: String::new() };
+        NodeInfo {
+            addresses: [address].into_iter().collect(),
+            listeners: listeners.iter().map(|text| at(text)).collect(),
+            advertise: advertise.map(at),
+            ..NodeInfo::default()
+        }
+    }
+
+    #[test]
+    fn others_reach_the_agent_where_that_is_said_or_where_a_listener_covers_the_address_or_at_the_first_listener() {
+        for (listeners, advertise, expected) in [
+            (&["0.0.0.0:1", "10.0.0.1:2"][..], Some("9.9.9.9:9"), "9.9.9.9:9"),
+            (&["127.0.0.1:1", "10.0.0.1:2", "0.0.0.0:3"], None, "10.0.0.1:2"),
+            (&["127.0.0.1:1", "0.0.0.0:3"], None, "10.0.0.1:3"),
+            (&["127.0.0.1:1", "10.0.0.2:2"], None, "127.0.0.1:1"),
+            (&[], None, "10.0.0.1:0"),
+        ] {
+            let facts = listening(listeners, advertise);
+            assert_eq!(facts.endpoint(at("10.0.0.1:0").ip()), at(expected), "{listeners:?}");
+        }
+    }
+
+    #[test]
+    fn an_agent_knows_itself_by_address_and_port() {
+        let facts = listening(&["0.0.0.0:1", "127.0.0.1:2"], Some("9.9.9.9:9"));
+        for (address, own) in [
+            ("9.9.9.9:9", true),
+            ("10.0.0.1:1", true),
+            ("127.0.0.1:1", true),
+            ("127.0.0.1:2", true),
+            ("10.0.0.1:2", false),
+            ("10.0.0.2:1", false),
+            ("9.9.9.9:1", false),
+        ] {
+            assert_eq!(facts.is_own(at(address)), own, "{address}");
+        }
+    }
+
+    #[test]
+    fn no_node_is_at_an_address_of_nobody_of_many_or_of_one_link_only() {
+        for (address, reachable) in [
+            ("10.0.0.1", true),
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("2001:db8::1", true),
+            ("::ffff:10.0.0.1", true),
+            ("0.0.0.0", false),
+            ("::", false),
+            ("::ffff:0.0.0.0", false),
+            ("224.0.0.1", false),
+            ("239.255.255.255", false),
+            ("ff02::1", false),
+            ("::ffff:224.0.0.1", false),
+            ("255.255.255.255", false),
+            ("::ffff:255.255.255.255", false),
+            ("169.254.1.1", false),
+            ("fe80::1", false),
+            ("::ffff:169.254.1.1", false),
+        ] {
+            assert_eq!(is_reachable(address.parse().unwrap()), reachable, "{address}");
+        }
+    }
+
     #[test]
     fn private_addresses() {
         let private = |text: &str| Address { address: text.parse().unwrap(), interface: String::new() }.is_private();

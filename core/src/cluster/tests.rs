@@ -72,6 +72,10 @@ pub(crate) fn cluster(uids: impl IntoIterator<Item = u32>) -> Box<Cluster> {
 
 /// What a founder has heard at [`LATER`]: all but the `dead` ones.
 pub(crate) fn heard(cluster: &Cluster, dead: &[u32]) -> Liveness {
+    if dead.is_empty() {
+        // One that has just started counts everybody as alive.
+        return Liveness::new(BEAT, LATER);
+    }
     let mut liveness = Liveness::new(BEAT, 0);
     for member in cluster.members.iter().filter(|member| !member.is_active() || !dead.contains(&member.uid)) {
         liveness.hear(member.node_id, LATER);
@@ -217,6 +221,10 @@ fn the_founder_is_member_number_one() {
     let membership = Membership { cluster_id: Id([3; 16]), epoch: 1, uid: 1 };
     assert_eq!(cluster.membership(NODE), Some(membership));
     assert_eq!(cluster.membership(Id([8; 16])), None);
+    assert!(cluster.is_founder(NODE) && !cluster.is_founder(Id([8; 16])));
+    let founder = cluster.founder().unwrap();
+    assert_eq!((founder.key, founder.status), (Key([0xA1; 32]), MemberStatus::Active));
+    assert_eq!(cluster.registration.file, [0xB2; OPAQUE_FILE_BYTES]);
     assert!(cluster.is_administrator("admin") && !cluster.is_administrator("Admin"));
 }
 

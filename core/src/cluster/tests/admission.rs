@@ -358,8 +358,9 @@ type Cure = fn(&mut Cluster, &mut JoinRequest);
 
 #[test]
 fn the_checks_come_in_their_order() {
-    // Numbers 2 and 3 are dead, and 128 replaces 2. Everything else is as bad as it can be.
-    let last = u32::try_from(MEMBERS_MAX).unwrap();
+    // Numbers 2 and 3 are dead, and the last replaces 2. Everything else is as bad as it can be.
+    // Under miri there are fewer members, so that the cluster is never full.
+    let last = if cfg!(miri) { 8 } else { u32::try_from(MEMBERS_MAX).unwrap() };
     let mut cluster = cluster(1..last);
     cluster.policy.rack_aware = true;
     cluster.members[2].rack_id = text("r3");
@@ -388,6 +389,9 @@ fn the_checks_come_in_their_order() {
         ("invalid_license", "license", |cluster, _| cluster.terms.node_limit = None),
     ];
     for (code, words, cure) in cures {
+        if cfg!(miri) && words == "128 members" {
+            continue;
+        }
         let failure = refused(&cluster, &[2, 3], &bad);
         assert_eq!(failure.cause.code(), code);
         assert!(failure.message.contains(words), "{words}: {}", failure.message);
@@ -424,7 +428,7 @@ fn a_request_comes_back_from_the_wire() {
         let mut again = JoinRequest { uid: Some(1), ..replacing(7, 3) };
         again.read(&mut fields);
         assert_eq!((fields.finish(), &again), (Ok(()), &request));
-        let cuts = crate::few(0..length, 499);
+        let cuts = crate::few(0..length, 4_999);
         for cut in cuts {
             let read = crate::fields::Fields::new(&buffer[..cut]).map(|mut fields| {
                 again.read(&mut fields);
