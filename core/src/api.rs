@@ -8,6 +8,8 @@ use crate::machine::Refusal;
 pub enum Resource {
     /// `/v1/bootstrap`: the status document.
     Status,
+    /// `/v1/bootstrap/progress`: how far an attempt has come.
+    Progress,
     /// `/v1/bootstrap/{action}`
     Bootstrap(Action),
     /// `/v1/bootstrap/validate/{action}`
@@ -123,6 +125,7 @@ impl Resource {
             Self::UnknownV1 | Self::Unknown => "",
             Self::Peer(Peer::Challenge)
             | Self::Status
+            | Self::Progress
             | Self::Cluster
             | Self::Nodes
             | Self::Node(_)
@@ -144,6 +147,7 @@ impl Resource {
             }
             Self::Peer(Peer::Challenge) => matches!(method, Method::Get | Method::Head | Method::Options),
             Self::Status
+            | Self::Progress
             | Self::Cluster
             | Self::Nodes
             | Self::Node(_)
@@ -161,6 +165,7 @@ impl Resource {
             Self::Health | Self::Ready => "text/plain",
             Self::Peer(_) => "application/octet-stream",
             Self::Status
+            | Self::Progress
             | Self::Bootstrap(_)
             | Self::Validate(_)
             | Self::Cluster
@@ -176,10 +181,53 @@ impl Resource {
 }
 
 fn bootstrap(rest: &str) -> Option<Resource> {
+    if rest == "progress" {
+        return Some(Resource::Progress);
+    }
     match rest.strip_prefix("validate/") {
         Some(action) => Action::from_name(action).map(Resource::Validate),
         None => Action::from_name(rest).map(Resource::Bootstrap),
     }
+}
+
+/// What a request for the progress waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// The revision that the caller has.
+    pub after: Option<u64>,
+    /// How long to wait for another one, in seconds; at most [`Watch::SECONDS_MAX`] are waited.
+    pub wait: u64,
+}
+
+impl Watch {
+    /// The longest wait.
+    pub const SECONDS_MAX: u64 = 30;
+
+    /// Reads `after=REV&wait=SECONDS`, in any order; what it does not know, and an empty value, is ignored. `None` where a
+    /// value is no number.
+    #[must_use]
+    pub fn from_query(query: &str) -> Option<Self> {
+        let mut watch = Self::default();
+        for part in query.split('&') {
+            match part.split_once('=') {
+                Some(("after", value)) if !value.is_empty() => watch.after = Some(number(value)?),
+                Some(("wait", value)) if !value.is_empty() => watch.wait = number(value)?,
+                Some(_) | None => {}
+            }
+        }
+        Some(watch)
+    }
+
+    /// Whether it has to wait, where `revision` is the present one.
+    #[must_use]
+    pub fn waits(&self, revision: u64) -> bool {
+        self.wait > 0 && self.after == Some(revision)
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
 }
 
 fn uid(text: &str) -> Option<u32> {

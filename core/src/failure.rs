@@ -97,6 +97,11 @@ pub struct NodeTried {
     pub reason: TriedReason,
 }
 
+/// Writes a node and why it could not be joined through.
+pub(crate) fn write_tried(node: &str, reason: TriedReason, writer: &mut Writer<'_>) {
+    writer.open('{').name("node").text(node).name("reason").text(reason.name()).close('}');
+}
+
 /// Why a node could not be joined through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TriedReason {
@@ -277,7 +282,7 @@ impl Cause {
             Self::ConnectError { nodes_tried } => {
                 writer.name("nodes_tried").open('[');
                 for NodeTried { node, reason } in nodes_tried {
-                    writer.open('{').name("node").text(node).name("reason").text(reason.name()).close('}');
+                    write_tried(node, *reason, writer);
                 }
                 writer.close(']');
             }

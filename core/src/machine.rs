@@ -28,6 +28,7 @@ use crate::time::Timestamp;
 
 mod event;
 mod path;
+mod progress;
 mod record;
 mod view;
 

@@ -48,6 +48,8 @@ pub enum News {
     Overtaken(u32),
     /// The record that an answer speaks of is durable, or could not be made so.
     Kept(u32, bool),
+    /// The progress has changed.
+    Progress,
 }
 
 /// The clocks, read once for each turn of the loop.
@@ -89,6 +91,9 @@ pub struct Agent {
     /// Where every other document is written.
     page: Page,
     news: Vec<News>,
+    /// Connections that wait for the progress to change, and which they know.
+    watchers: usize,
+    watched: u64,
 }
 
 impl Agent {
@@ -127,6 +132,8 @@ impl Agent {
             // The largest is the list of MEMBERS_MAX nodes, which is smaller than the record that it comes from.
             page: Page::new(CLUSTER_RECORD_BYTES_MAX),
             news: Vec::new(),
+            watchers: 0,
+            watched: 0,
         };
         agent.tick();
         agent.watch();
@@ -445,6 +452,10 @@ impl Agent {
 
     /// What has happened since the last call that connections may wait for.
     pub fn take_news(&mut self) -> Vec<News> {
+        if self.watchers > 0 && self.watched != self.machine.version() {
+            self.watched = self.machine.version();
+            self.news.push(News::Progress);
+        }
         std::mem::take(&mut self.news)
     }
 

@@ -47,6 +47,7 @@ enum Wait {
     Accepting,
     Validating(u32),
     Keeping(u32),
+    Watching,
 }
 
 /// See the module.
@@ -110,6 +111,12 @@ impl Connection {
     #[must_use]
     pub const fn is_reading(&self) -> bool {
         matches!(self.phase, Phase::Head | Phase::Keeping(_, _, Some(_)) | Phase::Dropping(..) | Phase::Closing { .. })
+    }
+
+    /// Whether it waits for the progress to change.
+    #[must_use]
+    pub const fn is_watching(&self) -> bool {
+        matches!(self.phase, Phase::Waiting(Wait::Watching))
     }
 
     /// Whether it needs a buffer for its body.
@@ -280,6 +287,7 @@ impl Connection {
             Step::Accepting => self.enter(Phase::Waiting(Wait::Accepting), WAIT_MS, now),
             Step::Validating(number) => self.enter(Phase::Waiting(Wait::Validating(number)), WAIT_MS, now),
             Step::Keeping(number) => self.enter(Phase::Waiting(Wait::Keeping(number)), WAIT_MS, now),
+            Step::Watching(patience) => self.enter(Phase::Waiting(Wait::Watching), patience, now),
         }
     }
 
@@ -354,6 +362,7 @@ impl Connection {
             }
             Phase::Waiting(Wait::Validating(number)) => shared.agent.abandon(*number),
             Phase::Waiting(Wait::Keeping(number)) => shared.agent.forget(*number),
+            Phase::Waiting(Wait::Watching) => shared.agent.stop_watching(),
             Phase::Head | Phase::Dropping(..) | Phase::Waiting(_) | Phase::Closing { .. } => {}
         }
     }
@@ -365,6 +374,7 @@ impl Connection {
             Phase::Head | Phase::Keeping(..) | Phase::Dropping(..) => {
                 self.refuse(Refused { status: 408, reason: "the request took too long" }, shared);
             }
+            Phase::Waiting(Wait::Watching) => self.watched(shared),
             Phase::Waiting(_) => {
                 self.release(shared);
                 let mut reply = Reply { out: &mut shared.out, head_only: self.head_only, close: true, is_1_0: false };
@@ -373,6 +383,12 @@ impl Connection {
             }
             Phase::Closing { .. } => {}
         }
+    }
+
+    /// The progress has changed, or has not for as long as was to be waited.
+    fn watched(&mut self, shared: &mut Shared) {
+        shared.agent.stop_watching();
+        self.step(shared, None, Agent::progress);
     }
 
     /// Something has happened: whether that was what the connection waits for.
@@ -392,7 +408,10 @@ impl Connection {
             (Wait::Keeping(number), News::Kept(kept, good)) if number == *kept => {
                 self.step(shared, None, |agent, reply| agent.record_kept(number, *good, reply));
             }
-            (Wait::Login(..) | Wait::Accepting | Wait::Validating(_) | Wait::Keeping(_), _) => return false,
+            (Wait::Watching, News::Progress) => self.watched(shared),
+            (Wait::Login(..) | Wait::Accepting | Wait::Validating(_) | Wait::Keeping(_) | Wait::Watching, _) => {
+                return false;
+            }
         }
         true
     }

@@ -55,6 +55,8 @@ pub struct Head<'a> {
     pub method: &'a str,
     /// The target's path, not decoded.
     pub path: &'a str,
+    /// Its query, without the question mark; may be empty.
+    pub query: &'a str,
     /// The host that the request is for; empty where HTTP/1.0 leaves it out.
     pub host: &'a str,
     /// Whether the request is HTTP/1.0.
@@ -132,7 +134,7 @@ pub fn read_head(bytes: &[u8]) -> Result<Head<'_>, Refused> {
     for field in request.headers.iter() {
         collected.take(field)?;
     }
-    let (authority, path) = split_target(method, target)?;
+    let (authority, path, query) = split_target(method, target)?;
     if !is_1_0 && collected.host.is_none() {
         return refused(400, "Host is missing");
     }
@@ -142,6 +144,7 @@ pub fn read_head(bytes: &[u8]) -> Result<Head<'_>, Refused> {
     Ok(Head {
         method,
         path,
+        query,
         host,
         is_1_0,
         keep_alive: !collected.close && (!is_1_0 || collected.keep_alive),
@@ -279,10 +282,10 @@ fn content_length(text: &str) -> Result<usize, Refused> {
     }
 }
 
-/// The authority of an absolute target, and the path without its query.
-fn split_target<'a>(method: &str, target: &'a str) -> Result<(Option<&'a str>, &'a str), Refused> {
+/// The authority of an absolute target, the path and the query.
+fn split_target<'a>(method: &str, target: &'a str) -> Result<(Option<&'a str>, &'a str, &'a str), Refused> {
     if target == "*" {
-        return if method == "OPTIONS" { Ok((None, target)) } else { refused(400, "the target is malformed") };
+        return if method == "OPTIONS" { Ok((None, target, "")) } else { refused(400, "the target is malformed") };
     }
     let behind = |scheme: &str| {
         let (start, rest) = target.split_at_checked(scheme.len())?;
@@ -300,13 +303,13 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(Option<&'a str>, &
         }
         None => (None, target),
     };
-    let query = find_byte(rest.as_bytes(), b'?').unwrap_or(rest.len());
-    let path = rest.get(..query).unwrap_or_default();
+    let end = find_byte(rest.as_bytes(), b'?').unwrap_or(rest.len());
+    let (path, query) = rest.split_at_checked(end).unwrap_or((rest, ""));
     let rooted = path.starts_with('/') || (authority.is_some() && path.is_empty());
     if !rooted || !rest.bytes().all(is_target_byte) || !percents_are_pairs(rest) {
         return refused(400, "the target is malformed");
     }
-    Ok((authority, if path.is_empty() { "/" } else { path }))
+    Ok((authority, if path.is_empty() { "/" } else { path }, query.get(1..).unwrap_or_default()))
 }
 
 /// What RFC 3986 lets stand in a path or query; looked up, as every byte of every target is.

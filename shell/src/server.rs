@@ -133,6 +133,9 @@ impl Server {
                     token => self.ready(token, event.events()),
                 }
             }
+            if self.shared.agent.has_watchers() {
+                self.tell_news();
+            }
             if self.shared.agent.uptime_ms() >= self.next_scan {
                 self.scan();
             }

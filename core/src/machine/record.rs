@@ -12,6 +12,8 @@ impl Machine {
     pub fn restore(&mut self, record: &NodeRecord, defaults: &Paths, now: Timestamp) {
         self.identify(record.node_id, defaults);
         self.revision = record.revision;
+        // Whoever has waited for a change over a restart must not take another one for the one that it knew.
+        self.version = record.revision << 16;
         self.action = record.action;
         self.start_time = record.start_time;
         self.end_time = record.end_time;

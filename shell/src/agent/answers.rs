@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use bootstrapd_core::api::{self, Access, Method, Peer, Resource, Standing};
+use bootstrapd_core::api::{self, Access, Method, Peer, Resource, Standing, Watch};
 use bootstrapd_core::cluster::Cluster;
 use bootstrapd_core::config::Action;
 use bootstrapd_core::machine::{Machine, Refusal, Trouble};
@@ -25,7 +25,12 @@ pub struct Call {
     acceptable: bool,
     content_type: Result<(), u16>,
     has_length: bool,
+    /// Of a request for the progress; `None` where its query is wrong.
+    watch: Option<Watch>,
 }
+
+/// Connections that wait for the progress to change, at the same time; further ones are answered at once.
+const WATCHERS_MAX: usize = 32;
 
 /// What a body is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +60,8 @@ pub enum Step {
     Validating(u32),
     /// The record that the answer with this number speaks of is being made durable.
     Keeping(u32),
+    /// The progress is to change first, or so many milliseconds to pass.
+    Watching(u64),
 }
 
 impl Agent {
@@ -70,6 +77,7 @@ impl Agent {
             acceptable: is_acceptable(&head.accept, resource.media_type()),
             content_type: api::content_type(head.content_type, head.origin.is_some()),
             has_length: head.has_length,
+            watch: if resource == Resource::Progress { Watch::from_query(head.query) } else { None },
         }
     }
 
@@ -145,6 +153,7 @@ impl Agent {
             Resource::Peer(peer) => self.wants_body(call, Purpose::Peer(peer), reply),
             _ if !call.acceptable => self.error(406, http::error_code(406), "nothing here is of that type", reply),
             Resource::Status => self.status(reply),
+            Resource::Progress => self.follow_progress(call.watch, reply),
             Resource::Health => self.word(200, "ok", reply),
             Resource::Ready if self.machine.is_member() => self.word(200, "ready", reply),
             Resource::Ready => self.word(503, "waiting", reply),
@@ -268,6 +277,34 @@ impl Agent {
         deliver(&answer, &self.clock.date, reply)
     }
 
+    fn follow_progress(&mut self, watch: Option<Watch>, reply: &mut Reply<'_>) -> Step {
+        let Some(watch) = watch else {
+            return self.error(400, http::error_code(400), "after and wait are whole numbers", reply);
+        };
+        if !watch.waits(self.machine.version()) || self.watchers >= WATCHERS_MAX {
+            return self.progress(reply);
+        }
+        self.watchers = self.watchers.saturating_add(1);
+        self.watched = self.machine.version();
+        Step::Watching(watch.wait.min(Watch::SECONDS_MAX).saturating_mul(1000))
+    }
+
+    /// Answers with the progress document.
+    pub fn progress(&mut self, reply: &mut Reply<'_>) -> Step {
+        self.document(200, "", reply, |agent, writer| agent.machine.write_progress(writer))
+    }
+
+    /// Whether a connection waits for the progress to change.
+    #[must_use]
+    pub const fn has_watchers(&self) -> bool {
+        self.watchers > 0
+    }
+
+    /// A connection waits no more for the progress to change.
+    pub const fn stop_watching(&mut self) {
+        self.watchers = self.watchers.saturating_sub(1);
+    }
+
     fn cluster_document(&mut self, resource: Resource, reply: &mut Reply<'_>) -> Step {
         if let Resource::Node(uid) = resource
             && self.cluster.as_ref().is_none_or(|cluster| cluster.member(uid).is_none())
@@ -283,6 +320,7 @@ impl Agent {
                 Resource::License => cluster.write_license(agent.clock.now, writer),
                 Resource::Root => write_root(cluster, writer),
                 Resource::Status
+                | Resource::Progress
                 | Resource::Bootstrap(_)
                 | Resource::Validate(_)
                 | Resource::Health

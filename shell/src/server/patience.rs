@@ -66,6 +66,11 @@ impl Server {
 
     fn expire(&mut self, index: usize) {
         let Some(Some(slot)) = self.slots.get_mut(index) else { return };
+        if slot.connection.is_watching() {
+            // What it has waited for in vain is an answer too.
+            slot.connection.expire(&mut self.shared);
+            return self.go_on(index, 0);
+        }
         let can_answer = slot.backlog.is_empty() && !slot.connection.is_closing();
         if can_answer {
             slot.connection.expire(&mut self.shared);

@@ -1,0 +1,70 @@
+//! How far an attempt has come: the progress document.
+
+use super::{Machine, Phase};
+use crate::config::Action;
+use crate::failure::{Cause, write_tried};
+use crate::write::Writer;
+
+/// The steps of an attempt, as its caller sees them.
+const fn steps(action: Action) -> &'static [&'static str] {
+    match action {
+        Action::CreateCluster => &["accept", "check_paths", "verify_license", "found", "adopt", "complete"],
+        Action::JoinCluster => &["accept", "check_paths", "contact", "adopt", "confirm", "complete"],
+        Action::RecoverCluster => &["accept", "check_paths", "read_recovery", "adopt", "complete"],
+    }
+}
+
+impl Machine {
+    /// Writes the progress document: the revision, which changes with everything else that is in it, the state, and while
+    /// an attempt runs, its step and what hinders it.
+    pub fn write_progress(&self, writer: &mut Writer<'_>) {
+        writer.open('{').name("revision").number(self.version()).name("state").text(self.state().name());
+        if let Some(name) = self.step_name() {
+            let steps = steps(self.action);
+            let step = steps.iter().position(|step| *step == name).unwrap_or_default().saturating_add(1);
+            let count = |count: usize| u64::try_from(count).unwrap_or_default();
+            writer.name("step").number(count(step)).name("steps").number(count(steps.len()));
+            writer.name("step_name").text(name);
+        }
+        if let Phase::Contacting { node, round } = self.phase {
+            writer.name("attempt").number(u64::from(round).saturating_add(1));
+            writer.name("node").text(self.contact(node).unwrap_or_default());
+        }
+        if let Phase::Waiting { round } = self.phase {
+            writer.name("attempt").number(u64::from(round).saturating_add(1));
+            writer.name("wait_seconds").number(u64::from(self.config.retry.seconds));
+        }
+        writer.name("nodes_tried").open('[');
+        if let Cause::ConnectError { nodes_tried } = &self.failure.cause
+            && self.failure().is_some()
+        {
+            nodes_tried.iter().for_each(|tried| write_tried(&tried.node, tried.reason, writer));
+        }
+        for (node, reason) in (0..).zip(&self.tried) {
+            write_tried(self.contact(node).unwrap_or_default(), *reason, writer);
+        }
+        writer.close(']').name("warnings").open('[');
+        for warning in &self.config.warnings {
+            writer.open('{').name("pointer").text(&warning.pointer).name("reason").display(warning.reason).close('}');
+        }
+        writer.close(']').close('}');
+    }
+
+    const fn step_name(&self) -> Option<&'static str> {
+        Some(match self.phase {
+            Phase::CheckingPaths => "check_paths",
+            Phase::VerifyingLicense => "verify_license",
+            Phase::Founding => "found",
+            Phase::Contacting { .. } | Phase::Waiting { .. } => "contact",
+            Phase::ReadingRecovery => "read_recovery",
+            Phase::Adopting(_) | Phase::Keeping(_) => "adopt",
+            Phase::Confirming(_) => "confirm",
+            Phase::Completing(_) => "complete",
+            Phase::AtRest(_)
+            | Phase::Accepting { .. }
+            | Phase::Disowning
+            | Phase::Discarding
+            | Phase::Failing { .. } => return None,
+        })
+    }
+}
