@@ -121,10 +121,22 @@ pub fn lists(node: &Node, expected: &[(u64, &str)]) {
 /// Waits until every one of `nodes` lists exactly the uids `1..=count`, all active.
 pub fn all_list(nodes: &[Node], count: u64) {
     let expected: Vec<(u64, &str)> = (1..=count).map(|uid| (uid, "active")).collect();
-    nodes.iter().for_each(|node| lists(node, &expected));
+    for node in nodes {
+        lists(node, &expected);
+    }
 }
 
 /// The number that a node has in its cluster.
 pub fn uid(node: &Node) -> u64 {
     node.get_as_admin("/v1/bootstrap").json()["local_node_info"]["uid"].as_u64().unwrap()
+}
+
+/// Waits until a node was sent away by its cluster, and says with which words.
+pub fn sent_away(node: &Node) -> String {
+    let status = eventually("sent away", || {
+        let status = node.bootstrap_status();
+        (status["state"] == "error").then_some(status)
+    });
+    assert_eq!(status["error_code"], "internal_error");
+    status["error_details"]["message"].as_str().unwrap().to_owned()
 }

@@ -1,5 +1,14 @@
 //! Several processes become one cluster: joining, and what stands in its way.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "whatever fails here fails a test"
+)]
+
 use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};

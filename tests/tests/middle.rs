@@ -1,6 +1,15 @@
 //! Between joiner and member: who listens learns nothing, who changes a byte ends the join, and whoever dies at whichever
 //! message, both sides know the node in the end or neither does.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "whatever fails here fails a test"
+)]
+
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -123,7 +132,7 @@ fn killed_at(path: &'static str, way: Way, kills_joiner: bool) {
     let pid = Arc::clone(&victim);
     let (mut member, relay) = behind(move |passing, of, _| {
         if passing == way && of == path && passed.fetch_add(1, Ordering::Relaxed) == 0 {
-            let _ = kill(Pid::from_raw(pid.load(Ordering::Relaxed) as i32), Signal::SIGKILL);
+            let _ = kill(Pid::from_raw(pid.load(Ordering::Relaxed).cast_signed()), Signal::SIGKILL);
             sender.send(()).unwrap();
             return Pass::Cut;
         }
@@ -177,7 +186,7 @@ fn the_member_may_die_at_every_message_of_a_join() {
 #[test]
 fn a_member_that_is_no_founder_may_die_and_the_next_node_is_tried() {
     let mut nodes = of(2);
-    let pid = nodes[1].pid() as i32;
+    let pid = nodes[1].pid().cast_signed();
     let relay = Relay::to(nodes[1].address(), move |_, _, _| {
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         Pass::Cut

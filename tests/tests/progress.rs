@@ -1,5 +1,14 @@
 //! The progress document, and waiting for it to change.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "whatever fails here fails a test"
+)]
+
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -129,7 +138,7 @@ fn of_more_than_32_waits_the_rest_is_answered_at_once() {
     thread::sleep(Duration::from_millis(300));
     let start = Instant::now();
     assert_eq!(node.get(&query).status, 200);
-    assert!(start.elapsed() < Duration::from_millis(1_000));
+    assert!(start.elapsed() < Duration::from_secs(1));
     for connection in &mut waiting {
         assert_eq!(connection.answer().status, 200);
     }

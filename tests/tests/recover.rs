@@ -1,10 +1,19 @@
 //! A cluster comes back from a record, and everybody learns which epoch counts.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "whatever fails here fails a test"
+)]
+
 use std::fs;
 use std::path::PathBuf;
 
 use bootstrapd_tests::cluster::{
-    all_list, join, join_body, join_body_with, join_fails, listed, lists, node, of, prepared, uid,
+    all_list, join, join_body, join_body_with, join_fails, listed, lists, node, of, prepared, sent_away, uid,
 };
 use bootstrapd_tests::{Node, Request, eventually, run};
 use serde_json::{Value, json};
@@ -24,15 +33,6 @@ fn recover_with(node: &Node, body: &Value) -> Value {
 fn recover(node: &Node, file: &std::path::Path) {
     let status = recover_with(node, &json!({"recovery_filename": file}));
     assert_eq!(status["state"], "completed", "{status}");
-}
-
-fn sent_away(node: &Node) -> String {
-    let status = eventually("sent away", || {
-        let status = node.bootstrap_status();
-        (status["state"] == "error").then_some(status)
-    });
-    assert_eq!(status["error_code"], "internal_error");
-    status["error_details"]["message"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -172,7 +172,9 @@ fn a_founder_from_an_old_disk_admits_nobody_until_it_is_recovered() {
     join(&third, &nodes[0]);
     lists(&nodes[1], &[(1, "active"), (2, "active"), (3, "active")]);
     nodes[0].kill9();
-    old.iter().for_each(|(file, bytes)| fs::write(file, bytes).unwrap());
+    for (file, bytes) in &old {
+        fs::write(file, bytes).unwrap();
+    }
     nodes[0].run();
     let joiner = node();
     let mut body = join_body(&[nodes[1].address()]);

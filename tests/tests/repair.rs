@@ -1,23 +1,22 @@
 //! Members that die: noticed, replaced, and told so when they wake up.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "whatever fails here fails a test"
+)]
+
 use std::time::{Duration, Instant};
 
+use bootstrapd_tests::Node;
 use bootstrapd_tests::body;
 use bootstrapd_tests::cluster::{
-    BEAT, join, join_body, join_body_with, join_fails, lists, node, node_with, of, prepared, uid,
+    BEAT, join, join_body, join_body_with, join_fails, lists, node, node_with, of, prepared, sent_away, uid,
 };
-use bootstrapd_tests::{Node, eventually};
 use serde_json::{Value, json};
-
-/// Waits until the node was sent away, and says with which words.
-fn sent_away(node: &Node) -> String {
-    let status = eventually("sent away", || {
-        let status = node.bootstrap_status();
-        (status["state"] == "error").then_some(status)
-    });
-    assert_eq!(status["error_code"], "internal_error");
-    status["error_details"]["message"].as_str().unwrap().to_owned()
-}
 
 fn replace(joiner: &Node, through: &Node, uid: u64) -> Value {
     joiner.accept("join_cluster", &join_body_with(&[through.address()], "/node/identity/uid", json!(uid)));
