@@ -190,38 +190,47 @@ fn bootstrap(rest: &str) -> Option<Resource> {
     }
 }
 
-/// What a request for the progress waits for.
+/// What a request for the progress waits for. It is carried along with every request, so it is small.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Watch {
     /// The revision that the caller has.
-    pub after: Option<u64>,
-    /// How long to wait for another one, in seconds; at most [`Watch::SECONDS_MAX`] are waited.
-    pub wait: u64,
+    after: u64,
+    /// How long to wait for another one, in seconds; none where the caller has no revision.
+    wait: u8,
+    is_malformed: bool,
 }
 
 impl Watch {
     /// The longest wait.
-    pub const SECONDS_MAX: u64 = 30;
+    const SECONDS_MAX: u8 = 30;
 
-    /// Reads `after=REV&wait=SECONDS`, in any order; what it does not know, and an empty value, is ignored. `None` where a
-    /// value is no number.
+    /// Reads `after=REV&wait=SECONDS`, in any order; what it does not know, and an empty value, is ignored.
     #[must_use]
-    pub fn from_query(query: &str) -> Option<Self> {
-        let mut watch = Self::default();
+    pub fn from_query(query: &str) -> Self {
+        let (mut after, mut wait, mut is_malformed) = (None, None, false);
         for part in query.split('&') {
-            match part.split_once('=') {
-                Some(("after", value)) if !value.is_empty() => watch.after = Some(number(value)?),
-                Some(("wait", value)) if !value.is_empty() => watch.wait = number(value)?,
-                Some(_) | None => {}
-            }
+            let (place, value) = match part.split_once('=') {
+                Some(("after", value)) => (&mut after, value),
+                Some(("wait", value)) => (&mut wait, value),
+                Some(_) | None => continue,
+            };
+            *place = number(value);
+            is_malformed |= place.is_none() && !value.is_empty();
         }
-        Some(watch)
+        let seconds = wait.filter(|_| after.is_some()).unwrap_or_default().min(Self::SECONDS_MAX.into());
+        Self { after: after.unwrap_or_default(), wait: u8::try_from(seconds).unwrap_or_default(), is_malformed }
     }
 
-    /// Whether it has to wait, where `revision` is the present one.
+    /// Whether a value was no number.
     #[must_use]
-    pub fn waits(&self, revision: u64) -> bool {
-        self.wait > 0 && self.after == Some(revision)
+    pub const fn is_malformed(&self) -> bool {
+        self.is_malformed
+    }
+
+    /// For how many milliseconds it has to wait, where `revision` is the present one.
+    #[must_use]
+    pub fn wait_ms(&self, revision: u64) -> Option<u64> {
+        (self.wait > 0 && self.after == revision).then(|| u64::from(self.wait).saturating_mul(1000))
     }
 }
 

@@ -306,34 +306,41 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(Option<&'a str>, &
     let end = find_byte(rest.as_bytes(), b'?').unwrap_or(rest.len());
     let (path, query) = rest.split_at_checked(end).unwrap_or((rest, ""));
     let rooted = path.starts_with('/') || (authority.is_some() && path.is_empty());
-    if !rooted || !rest.bytes().all(is_target_byte) || !percents_are_pairs(rest) {
+    if !rooted || !rest.bytes().all(|byte| is_one_of(&TARGET_BYTES, byte)) || !percents_are_pairs(rest) {
         return refused(400, "the target is malformed");
     }
     Ok((authority, if path.is_empty() { "/" } else { path }, query.get(1..).unwrap_or_default()))
 }
 
-/// What RFC 3986 lets stand in a path or query; looked up, as every byte of every target is.
-const TARGET_BYTES: [bool; 256] = {
+/// What RFC 3986 lets stand in a path or query, and in the name of a host; looked up, as every byte of every target and
+/// host is.
+const TARGET_BYTES: [bool; 256] = table(b"-._~%:@/?!$&'()*+,;=");
+const HOST_BYTES: [bool; 256] = table(b"-._~!$&'()*+;=");
+
+/// Letters, digits and `others`.
+const fn table(others: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0_u8;
     while byte < 128 {
         #[expect(clippy::indexing_slicing, reason = "the compiler runs this, and would say so")]
         {
-            table[byte as usize] = byte.is_ascii_alphanumeric()
-                || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'@' | b'/' | b'?')
-                || is_sub_delim(byte);
+            table[byte as usize] = byte.is_ascii_alphanumeric();
         }
-        byte += 1;
+        byte = byte.saturating_add(1);
+    }
+    let mut rest = others;
+    while let Some((byte, more)) = rest.split_first() {
+        #[expect(clippy::indexing_slicing, reason = "likewise")]
+        {
+            table[*byte as usize] = true;
+        }
+        rest = more;
     }
     table
-};
-
-fn is_target_byte(byte: u8) -> bool {
-    TARGET_BYTES.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
-const fn is_sub_delim(byte: u8) -> bool {
-    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+fn is_one_of(table: &[bool; 256], byte: u8) -> bool {
+    table.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 fn percents_are_pairs(text: &str) -> bool {
@@ -358,8 +365,7 @@ fn is_host(host: &str) -> bool {
             None => (host, Some("0")),
         },
     };
-    let name_byte = |byte| is_target_byte(byte) && !matches!(byte, b'%' | b':' | b'@' | b'/' | b'?' | b',');
     // A sign is all that `parse` takes besides digits.
     let is_port = |port: &str| port.is_empty() || (!port.starts_with('+') && port.parse::<u16>().is_ok());
-    !name.is_empty() && name.bytes().all(name_byte) && port.is_some_and(is_port)
+    !name.is_empty() && name.bytes().all(|byte| is_one_of(&HOST_BYTES, byte)) && port.is_some_and(is_port)
 }

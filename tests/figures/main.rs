@@ -65,7 +65,7 @@ const SIZE_FULL: Figure = figure("bytes, static, everything", 2_400_000, 808_000
 const IDLE: Figure = roughly("KiB resident, idle, smallest", 900);
 const IDLE_FULL: Figure = roughly("KiB resident, idle, everything", 900);
 const IDLE_THOUSAND: Figure = roughly("KiB resident, 1,000 idle connections", 6_000);
-const THREADS: Figure = figure("threads, 1,000 connections", 4, 3);
+const THREADS: Figure = figure("threads, 1,000 connections", 4, 4);
 const CREATE: Figure = roughly("milliseconds, POST to completed", 500);
 
 fn main() -> ExitCode {

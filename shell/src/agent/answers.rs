@@ -25,8 +25,8 @@ pub struct Call {
     acceptable: bool,
     content_type: Result<(), u16>,
     has_length: bool,
-    /// Of a request for the progress; `None` where its query is wrong.
-    watch: Option<Watch>,
+    /// Of a request for the progress.
+    watch: Watch,
 }
 
 /// Connections that wait for the progress to change, at the same time; further ones are answered at once.
@@ -77,7 +77,7 @@ impl Agent {
             acceptable: is_acceptable(&head.accept, resource.media_type()),
             content_type: api::content_type(head.content_type, head.origin.is_some()),
             has_length: head.has_length,
-            watch: if resource == Resource::Progress { Watch::from_query(head.query) } else { None },
+            watch: if resource == Resource::Progress { Watch::from_query(head.query) } else { Watch::default() },
         }
     }
 
@@ -277,16 +277,18 @@ impl Agent {
         deliver(&answer, &self.clock.date, reply)
     }
 
-    fn follow_progress(&mut self, watch: Option<Watch>, reply: &mut Reply<'_>) -> Step {
-        let Some(watch) = watch else {
+    fn follow_progress(&mut self, watch: Watch, reply: &mut Reply<'_>) -> Step {
+        if watch.is_malformed() {
             return self.error(400, http::error_code(400), "after and wait are whole numbers", reply);
-        };
-        if !watch.waits(self.machine.version()) || self.watchers >= WATCHERS_MAX {
-            return self.progress(reply);
         }
-        self.watchers = self.watchers.saturating_add(1);
-        self.watched = self.machine.version();
-        Step::Watching(watch.wait.min(Watch::SECONDS_MAX).saturating_mul(1000))
+        match watch.wait_ms(self.machine.version()) {
+            Some(wait_ms) if self.watchers < WATCHERS_MAX => {
+                self.watchers = self.watchers.saturating_add(1);
+                self.watched = self.machine.version();
+                Step::Watching(wait_ms)
+            }
+            Some(_) | None => self.progress(reply),
+        }
     }
 
     /// Answers with the progress document.

@@ -39,9 +39,8 @@ pub struct Delivery<'a> {
 impl Answer<'_> {
     /// Appends the answer to `out`.
     pub fn write(&self, delivery: Delivery<'_>, out: &mut Vec<u8>) {
-        put(out, "HTTP/1.1 ");
+        // Few and long pieces: each costs a call.
         put(out, status_line(self.status));
-        put(out, "\r\nDate: ");
         put(out, delivery.date);
         match self.media_type {
             "" => put(out, "\r\nContent-Length: "),
@@ -64,15 +63,19 @@ impl Answer<'_> {
         if self.challenge {
             put(out, "\r\nWWW-Authenticate: Basic realm=\"bootstrapd\", charset=\"UTF-8\"");
         }
-        if delivery.close {
-            put(out, "\r\nConnection: close");
-        } else if delivery.is_1_0 {
-            put(out, "\r\nConnection: keep-alive");
-        }
-        put(out, "\r\n\r\n");
+        put(
+            out,
+            match (delivery.close, delivery.is_1_0) {
+                (true, _) => "\r\nConnection: close\r\n\r\n",
+                (false, true) => "\r\nConnection: keep-alive\r\n\r\n",
+                (false, false) => "\r\n\r\n",
+            },
+        );
         if !delivery.head_only {
             out.extend_from_slice(self.body);
-            out.extend_from_slice(self.tail);
+            if !self.tail.is_empty() {
+                out.extend_from_slice(self.tail);
+            }
         }
     }
 }
@@ -96,27 +99,33 @@ fn put_number(out: &mut Vec<u8>, number: usize) {
     out.extend_from_slice(digits.get(first..).unwrap_or_default());
 }
 
+/// The status line, and the name of the field behind it.
 const fn status_line(status: u16) -> &'static str {
+    macro_rules! line {
+        ($status:literal) => {
+            concat!("HTTP/1.1 ", $status, "\r\nDate: ")
+        };
+    }
     match status {
-        200 => "200 OK",
-        400 => "400 Bad Request",
-        401 => "401 Unauthorized",
-        403 => "403 Forbidden",
-        404 => "404 Not Found",
-        405 => "405 Method Not Allowed",
-        406 => "406 Not Acceptable",
-        408 => "408 Request Timeout",
-        409 => "409 Conflict",
-        411 => "411 Length Required",
-        413 => "413 Content Too Large",
-        414 => "414 URI Too Long",
-        415 => "415 Unsupported Media Type",
-        417 => "417 Expectation Failed",
-        431 => "431 Request Header Fields Too Large",
-        501 => "501 Not Implemented",
-        503 => "503 Service Unavailable",
-        505 => "505 HTTP Version Not Supported",
-        _ => "500 Internal Server Error",
+        200 => line!("200 OK"),
+        400 => line!("400 Bad Request"),
+        401 => line!("401 Unauthorized"),
+        403 => line!("403 Forbidden"),
+        404 => line!("404 Not Found"),
+        405 => line!("405 Method Not Allowed"),
+        406 => line!("406 Not Acceptable"),
+        408 => line!("408 Request Timeout"),
+        409 => line!("409 Conflict"),
+        411 => line!("411 Length Required"),
+        413 => line!("413 Content Too Large"),
+        414 => line!("414 URI Too Long"),
+        415 => line!("415 Unsupported Media Type"),
+        417 => line!("417 Expectation Failed"),
+        431 => line!("431 Request Header Fields Too Large"),
+        501 => line!("501 Not Implemented"),
+        503 => line!("503 Service Unavailable"),
+        505 => line!("505 HTTP Version Not Supported"),
+        _ => line!("500 Internal Server Error"),
     }
 }
 
