@@ -1,4 +1,4 @@
-//! What needs more than Rust: strace and curl, which must be there, and the right to trace one's own processes.
+//! What needs more than Rust: strace, curl and faketime, which must be there, and root.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
     reason = "whatever fails here fails a test"
 )]
 
+mod codes;
 mod curl;
 mod save;
 mod trace;

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bootstrapd_tests::body::{PASSWORD, USER};
+use bootstrapd_tests::body::{self, PASSWORD, USER};
 use bootstrapd_tests::cluster::{
     all_list, founder, free_address, join, join_body, join_body_with, join_fails, listed, lists, node, node_with, of,
     prepared, uid,
@@ -299,4 +299,23 @@ fn leaving_a_join_by_a_restart_ends_it_and_the_same_body_joins_after() {
     assert_eq!(status["error_code"], "internal_error");
     assert!(status["error_details"]["message"].as_str().unwrap().contains("restarted"), "{status}");
     join(&joiner, &founder());
+}
+
+#[test]
+fn invalid_license_a_node_too_many_or_flash_that_is_not_granted() {
+    let key = bootstrapd_tests::licence::public_key();
+    let options = ["--license-key", key.as_str()];
+    let founder = node_with(&options);
+    let mut statement = bootstrapd_tests::licence::statement();
+    statement["node_limit"] = json!(2);
+    statement["features"] = json!([]);
+    let license = bootstrapd_tests::licence::signed(&statement);
+    assert_eq!(founder.attempt(&body::create_with("/license", json!(license)))["state"], "completed");
+    let joiner = node();
+    let flash = join_body_with(&[founder.address()], "/node/bigstore_driver", json!("speedb"));
+    let status = join_fails(&joiner, &flash, "invalid_license");
+    assert_eq!(status["error_details"]["violation"], "feature_missing");
+    join(&joiner, &founder);
+    let status = join_fails(&node(), &join_body(&[founder.address()]), "invalid_license");
+    assert_eq!(status["error_details"]["violation"], "node_limit_exceeded");
 }
