@@ -133,7 +133,9 @@ fn is_well_formed_host(host: &str, may_be_empty: bool) {
 
 /// What was understood, written down plainly, is understood as the same.
 fn is_written_and_read_again(head: &Head<'_>) {
-    let mut text = format!("{} {} HTTP/1.{}\r\n", head.method, head.path, if head.is_1_0 { 0 } else { 1 });
+    let mark = if head.query.is_empty() { "" } else { "?" };
+    let mut text = format!("{} {}{mark}{}", head.method, head.path, head.query);
+    text += if head.is_1_0 { " HTTP/1.0\r\n" } else { " HTTP/1.1\r\n" };
     let length = match head.body {
         Body::Length(length) => Some(length.to_string()),
         Body::None | Body::Chunked => None,

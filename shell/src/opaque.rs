@@ -234,6 +234,28 @@ mod tests {
         assert!(proof(("admin", "right"), ("other", "right")).is_none());
     }
 
+    /// Who has heard a whole proof tries every password of a list, the right one among them, on what it heard: as the
+    /// joiner, with a start of its own in the place of the one whose secret it does not know.
+    #[test]
+    fn a_right_guess_looks_like_a_wrong_one_to_who_has_only_listened() {
+        let registration = register(b"a", b"right", HashCost::Small).unwrap();
+        let (joiner, ke1) = Joiner::start(b"right").unwrap();
+        let (_member, ke2) = Member::start(&registration, true, b"a", &ke1).unwrap();
+        let (_, ke3) = joiner.finish(b"a", b"right", &ke2, HashCost::Small).unwrap();
+        let said: Vec<String> = ["wrong", "right", "other"]
+            .map(|guess| {
+                let (attacker, own) = Joiner::start(guess.as_bytes()).unwrap();
+                assert_ne!(own, ke1, "nothing that is sent follows from the password");
+                attacker.finish(b"a", guess.as_bytes(), &ke2, HashCost::Small).map(|_| ()).unwrap_err().to_string()
+            })
+            .into();
+        assert!(said.iter().all(|words| *words == said[0]), "{said:?}");
+        // Nor is the last message one that who knows the password could make again.
+        let (again, start) = Joiner::start(b"right").unwrap();
+        let (_, answer) = Member::start(&registration, true, b"a", &start).unwrap();
+        assert_ne!(again.finish(b"a", b"right", &answer, HashCost::Small).unwrap().1, ke3);
+    }
+
     #[test]
     fn a_message_with_any_byte_changed_proves_nothing() {
         let registration = register(b"a", b"p", HashCost::Small).unwrap();

@@ -425,7 +425,7 @@ fn what_plain_curl_sends_is_read_as_json() {
 }
 
 #[test]
-fn every_wrong_path_is_named() {
+fn path_error_names_every_wrong_path() {
     let node = Node::start();
     let file = node.directory().write("file", "");
     let missing = node.directory().join("missing");
@@ -665,7 +665,7 @@ fn validations_at_once_are_answered_or_told_to_come_again() {
 }
 
 #[test]
-fn a_restart_ends_a_running_attempt_and_says_so() {
+fn internal_error_a_restart_ends_a_running_attempt_and_says_so() {
     let mut cut_short = 0;
     for index in 0..8 {
         let mut node = Node::start();

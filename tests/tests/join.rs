@@ -80,7 +80,7 @@ fn thirty_nodes_join_at_once_through_different_members_and_each_gets_a_number_of
 }
 
 #[test]
-fn a_wrong_password_ends_the_attempt_at_once_and_is_never_tried_again() {
+fn access_denied_a_wrong_password_ends_the_attempt_at_once_and_is_never_tried_again() {
     let founder = founder();
     let joiner = node();
     let start = Instant::now();
@@ -115,7 +115,7 @@ fn whoever_guesses_often_has_to_wait_and_the_cluster_stays_open_to_others() {
 }
 
 #[test]
-fn every_node_is_tried_and_each_has_its_own_reason() {
+fn connect_error_every_node_is_tried_and_each_has_its_own_reason() {
     let stranger = Node::start();
     let nobody = free_address();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -260,7 +260,7 @@ fn validating_a_join_says_how_it_would_end_and_changes_nothing() {
 }
 
 #[test]
-fn two_agents_at_one_address_and_port_are_refused() {
+fn config_error_two_agents_at_one_address_and_port() {
     let nodes = of(2);
     let taken = nodes[1].address().to_string();
     let joiner = node_with(&["--advertise", &taken]);
