@@ -31,6 +31,7 @@ mod program;
 mod random;
 pub mod record;
 mod relay;
+pub mod sim;
 
 pub use directory::{Directory, Snapshot};
 pub use http::{Answer, Connection, Request, basic};

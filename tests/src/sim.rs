@@ -1,0 +1,135 @@
+//! A whole cluster of cores in one process, with a seeded clock, network and disks. Everything that decides is the real
+//! core; what the shell does around it (staging a changed record, saving it, holding an answer back until it is durable)
+//! is done here in the same order. After every step what must always hold is checked.
+
+mod agent;
+mod chaos;
+mod disk;
+mod rules;
+mod world;
+
+use agent::Agent;
+use chaos::Chaos;
+use rules::must;
+pub use rules::Broken;
+use world::World;
+
+/// Room for any record.
+const RECORD_BYTES: usize = bootstrapd_core::limits::CLUSTER_RECORD_BYTES_MAX;
+/// For so long anything goes, in milliseconds.
+const WILD_MS: u64 = 120_000;
+/// So long clients and operators have to get everybody in: an admitted node that is gone lapses after a minute.
+const CALM_MS: u64 = 400_000;
+/// So long nobody does anything then.
+const QUIET_MS: u64 = 30_000;
+
+/// What came of a seed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// Requests from node to node.
+    pub messages: u64,
+    /// Whether a disk went back in time.
+    pub rolled_back: bool,
+    /// Whether the cluster did not come to rest after that: nothing can see some of what follows.
+    pub unnoticed: bool,
+}
+
+/// Lives through what a seed has in store.
+///
+/// # Errors
+/// What must hold and does not.
+pub fn run(seed: u64) -> Result<Outcome, Broken> {
+    let places = 2 + usize::try_from(Seeded::new(!seed).below(6)).unwrap();
+    let mut world = World::new(seed, places);
+    let lived = live(&mut world);
+    let outcome = Outcome { messages: world.messages, rolled_back: world.rules.rolled_back, unnoticed: lived.is_err() };
+    match lived {
+        Err(broken) if !world.rules.rolled_back => Err(Broken(format!("{broken} (at {} ms)", world.now_ms))),
+        Err(_) | Ok(()) => Ok(outcome),
+    }
+}
+
+fn live(world: &mut World) -> Result<(), Broken> {
+    world.run_until(WILD_MS, Chaos::Wild)?;
+    chaos::heal(world)?;
+    world.run_until(WILD_MS + CALM_MS, Chaos::Calm)?;
+    world.run_until(WILD_MS + CALM_MS + QUIET_MS, Chaos::Quiet)?;
+    is_at_rest(world)
+}
+
+/// Whether every node is in a cluster, and each cluster is of one mind.
+fn is_at_rest(world: &World) -> Result<(), Broken> {
+    let agents = || world.places.iter().filter_map(|place| place.agent.as_deref());
+    for (place, agent) in world.places.iter().enumerate().filter_map(|(at, place)| Some((at, place.agent.as_deref()?))) {
+        let (state, failure) = (agent.machine.state(), agent.machine.failure());
+        let Some(home) = agent.home() else {
+            let why = failure.map(|failure| failure.message.as_str());
+            return Err(Broken(format!("the node at {place} is in no cluster: {state:?}, {why:?}")));
+        };
+        let own = agent.machine.node_id();
+        let writes = |other: &&Agent| {
+            other.home().is_some_and(|home_of_other| {
+                home_of_other.cluster_id == home.cluster_id && home_of_other.is_founder(other.machine.node_id())
+            })
+        };
+        let founders: Vec<_> = agents().filter(writes).collect();
+        must!(founders.len() == 1, "{} founders of the cluster of {place}", founders.len());
+        let founder = founders[0];
+        must!(founder.peers.bar.is_none(), "the founder admits nobody: {:?}", founder.peers.bar);
+        let cluster = founder.home().unwrap();
+        must!(cluster == home, "{place} has another copy: {:?}, {:?}", home.stamp(), cluster.stamp());
+        let member = cluster.member_of(own);
+        must!(member.is_some_and(|member| member.is_active()), "{place} is completed and no member");
+        must!(cluster.members.iter().all(|member| member.is_active()), "somebody has not confirmed");
+        let down = founder.peers.down(&cluster, founder.machine.node_id(), world.now_ms);
+        must!(member.is_some_and(|member| !down.contains(&member.uid)), "{place} is down and alive");
+        must!(agent.machine.membership().map(|own| own.uid) == member.map(|member| member.uid), "{place} has two numbers");
+    }
+    Ok(())
+}
+
+/// A generator of random numbers from a seed (splitmix64).
+#[derive(Clone, Debug)]
+pub struct Seeded(u64);
+
+impl Seeded {
+    /// The generator of a seed.
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `limit`.
+    pub const fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// Whether something happens that does so `percent` times in a hundred.
+    pub const fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// Sixteen bytes.
+    pub fn id(&mut self) -> bootstrapd_core::record::Id {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.next().to_le_bytes());
+        bytes[8..].copy_from_slice(&self.next().to_le_bytes());
+        bootstrapd_core::record::Id(bytes)
+    }
+
+    /// A key.
+    pub fn key(&mut self) -> bootstrapd_core::cluster::Key {
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(&self.id().0);
+        bytes[16..].copy_from_slice(&self.id().0);
+        bootstrapd_core::cluster::Key(bytes)
+    }
+}

@@ -1,0 +1,288 @@
+//! What befalls a cluster: its clients, its operator, and the rest of the world.
+
+use std::rc::Rc;
+
+use bootstrapd_core::cluster::Cluster;
+use bootstrapd_core::config::Action;
+use bootstrapd_core::failure::Cause;
+use bootstrapd_core::machine::Machine;
+use bootstrapd_core::record::{NodeRecord, decode};
+
+use super::agent::Agent;
+use super::disk::{Disk, read_again};
+use super::rules::Broken;
+use super::world::World;
+use super::{RECORD_BYTES, Seeded};
+
+/// How bad it gets: of a hundred messages, saves or strikes, how many.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Faults {
+    /// Messages that are lost.
+    pub(super) lose: u64,
+    /// Messages that arrive twice.
+    pub(super) double: u64,
+    /// Messages and saves that take seconds.
+    pub(super) slow: u64,
+    /// Saves that fail.
+    pub(super) save_fails: u64,
+    /// Nodes that crash.
+    crash: u64,
+    /// Nodes that are cut off.
+    cut: u64,
+    /// Nodes that do nothing for a while.
+    stall: u64,
+    /// Disks that are lost, sometimes with their nodes.
+    wipe: u64,
+    /// Disks that go back in time.
+    roll_back: u64,
+    /// Operators that recover a cluster, whether it has to be or not.
+    recover: u64,
+    /// Clients that create another cluster.
+    second: u64,
+}
+
+impl Faults {
+    /// A mixture: most seeds know some kinds of trouble and not the others.
+    pub(super) fn pick(random: &mut Seeded) -> Self {
+        let mut up_to = |often: u64, most: u64| if random.chance(often) { 1 + random.below(most) } else { 0 };
+        Self {
+            lose: up_to(50, 20),
+            double: up_to(50, 20),
+            slow: up_to(50, 20),
+            save_fails: up_to(30, 20),
+            crash: up_to(60, 15),
+            cut: up_to(40, 10),
+            stall: up_to(30, 10),
+            wipe: up_to(25, 5),
+            roll_back: up_to(8, 5),
+            recover: up_to(20, 4),
+            second: up_to(15, 3),
+        }
+    }
+}
+
+/// What part of the story it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chaos {
+    /// Anything may happen.
+    Wild,
+    /// Nothing fails any more; clients and the operator do what they can.
+    Calm,
+    /// Nobody does anything.
+    Quiet,
+}
+
+impl Chaos {
+    /// Does what is to happen at a moment, and says when the next one is.
+    pub(super) fn strike(self, world: &mut World) -> Result<u64, Broken> {
+        match self {
+            Self::Wild => {
+                client(world, false)?;
+                misfortune(world)?;
+                Ok(world.random.below(3_000))
+            }
+            Self::Calm => {
+                operator(world)?;
+                client(world, true)?;
+                Ok(500 + world.random.below(1_500))
+            }
+            Self::Quiet => Ok(10_000),
+        }
+    }
+}
+
+fn anywhere(world: &mut World) -> usize {
+    let places = u64::try_from(world.places.len()).unwrap();
+    usize::try_from(world.random.below(places)).unwrap()
+}
+
+/// A client posts to some node, mostly a free one, what most would.
+fn client(world: &mut World, is_calm: bool) -> Result<(), Broken> {
+    let place = anywhere(world);
+    let Some(agent) = &world.places[place].agent else { return Ok(()) };
+    let (is_free, failure) = (agent.machine.check_free().is_ok(), agent.machine.failure().map(|failure| &failure.cause));
+    let candidate = match failure {
+        Some(Cause::RepairRequired { replace_candidate, .. }) => Some(*replace_candidate),
+        _ => None,
+    };
+    if !is_free && !world.random.chance(10) {
+        return Ok(());
+    }
+    let members = world.places.iter().filter_map(|place| place.agent.as_deref()).filter(|agent| agent.home().is_some());
+    let nobody = members.count() == 0;
+    let first = place == 0 && world.rules.is_new();
+    let again = is_calm && nobody && !anybody_tries(world);
+    if first || again || (!is_calm && world.random.chance(world.faults.second)) {
+        return create(world, place);
+    }
+    if !is_calm && world.random.chance(world.faults.recover) {
+        return recover(world, place);
+    }
+    let uid = candidate.filter(|_| is_calm || world.random.chance(70));
+    let identity = uid.map(|uid| format!(r#","node":{{"identity":{{"uid":{uid}}}}}"#)).unwrap_or_default();
+    let mut nodes = Vec::new();
+    for _ in 0..=world.random.below(3) {
+        nodes.push(format!(r#""127.0.0.1:{}""#, 1_000 + anywhere(world)));
+    }
+    let password = if !is_calm && world.random.chance(5) { "guess" } else { "secret" };
+    let (retries, pause) = (world.random.below(3), 1 + world.random.below(5));
+    let body = format!(
+        r#"{{"cluster":{{"nodes":[{}]}},"credentials":{{"username":"u","password":"{password}"}},"max_retries":{retries},"retry_time":{pause}{identity}}}"#,
+        nodes.join(",")
+    );
+    world.post(place, Action::JoinCluster, &body).map(|_| ())
+}
+
+fn anybody_tries(world: &World) -> bool {
+    world.places.iter().filter_map(|place| place.agent.as_deref()).any(|agent| agent.machine.check_free().is_err())
+}
+
+fn create(world: &mut World, place: usize) -> Result<(), Broken> {
+    let body = r#"{"cluster":{"name":"a.b"},"credentials":{"username":"u","password":"secret"}}"#;
+    // Two posts at once make one attempt.
+    for _ in 0..=world.random.below(2) {
+        if world.post(place, Action::CreateCluster, body)? {
+            world.rules.create_accepted(place);
+        }
+    }
+    Ok(())
+}
+
+/// A cluster is founded again from what some disk holds or held.
+fn recover(world: &mut World, place: usize) -> Result<(), Broken> {
+    let from = anywhere(world);
+    let source = &world.places[from];
+    let copy = source.copy.as_ref().and_then(|copy| copy.cluster.clone());
+    let Some(record) = copy.filter(|_| world.now_ms % 2 == 0).or_else(|| source.disk.cluster.clone()) else {
+        return Ok(());
+    };
+    let any = &record.members[usize::try_from(world.random.next() % record.members.len() as u64).unwrap()];
+    let uid = if world.random.chance(70) { record.founder_uid } else { any.uid };
+    let body = format!(r#"{{"recovery_filename":"f","node":{{"identity":{{"uid":{uid}}}}}}}"#);
+    if let Some(agent) = &mut world.places[place].agent
+        && agent.machine.check_free().is_ok()
+    {
+        agent.recovery = Some(record);
+    }
+    world.post(place, Action::RecoverCluster, &body).map(|_| ())
+}
+
+/// Something goes wrong, or right again.
+fn misfortune(world: &mut World) -> Result<(), Broken> {
+    let Faults { crash, cut, stall, wipe, roll_back, .. } = world.faults.clone();
+    let place = anywhere(world);
+    if world.random.chance(10) {
+        world.places[place].copy = Some(world.places[place].disk.clone());
+    }
+    if world.random.chance(crash) {
+        world.stop(place)?;
+        let pause = if world.random.chance(80) { world.random.below(2_000) } else { world.random.below(60_000) };
+        world.start_after(place, pause);
+    }
+    if world.random.chance(cut) {
+        world.places[place].is_cut_off = true;
+    } else if world.random.chance(20) {
+        world.places[place].is_cut_off = false;
+    }
+    if world.random.chance(stall) {
+        world.places[place].stalled_until_ms = world.now_ms + world.random.below(30_000);
+    }
+    if world.random.chance(wipe) {
+        world.stop(place)?;
+        change_disk(world, place, Disk::default());
+        world.places[place].is_gone = world.random.chance(30) && place != 0;
+        let pause = world.random.below(30_000);
+        world.start_after(place, pause);
+    }
+    if world.random.chance(roll_back)
+        && let Some(copy) = world.places[place].copy.clone()
+    {
+        world.stop(place)?;
+        change_disk(world, place, copy);
+        world.rules.rolled_back = true;
+        world.start_after(place, 0);
+    }
+    Ok(())
+}
+
+fn change_disk(world: &mut World, place: usize, disk: Disk) {
+    world.places[place].disk = disk;
+    world.rules.forget_place(place);
+}
+
+/// Makes an end of everything that goes wrong.
+pub(super) fn heal(world: &mut World) -> Result<(), Broken> {
+    world.faults = Faults::default();
+    for place in 0..world.places.len() {
+        world.places[place].is_cut_off = false;
+        world.places[place].stalled_until_ms = 0;
+        world.start(place)?;
+    }
+    Ok(())
+}
+
+/// The operator looks after what the README says needs one.
+fn operator(world: &mut World) -> Result<(), Broken> {
+    // Seldom: whatever was done last must have come to its end.
+    if !world.random.chance(2) {
+        return Ok(());
+    }
+    let members = || world.places.iter().filter_map(|place| place.agent.as_deref());
+    let clusters: Vec<_> = members().filter_map(Agent::home).map(|home| home.cluster_id).collect();
+    for cluster_id in clusters {
+        if !has_founder(world, |home| home.cluster_id == cluster_id) {
+            return recover_in_place(world, |home| home.cluster_id == cluster_id);
+        }
+    }
+    // A joiner whose cluster is no more waits for it for ever.
+    for place in 0..world.places.len() {
+        let Some(agent) = &world.places[place].agent else { continue };
+        let waits = agent.machine.adopted().and_then(|_| agent.founded.clone());
+        if waits.is_some_and(|waits| !is_there(world, &waits)) {
+            world.stop(place)?;
+            change_disk(world, place, Disk::default());
+            return world.start(place);
+        }
+    }
+    Ok(())
+}
+
+fn is_there(world: &World, cluster: &Cluster) -> bool {
+    let mut homes = world.places.iter().filter_map(|place| place.agent.as_deref()).filter_map(Agent::home);
+    homes.any(|home| home.cluster_id == cluster.cluster_id)
+}
+
+/// Whether there is exactly one founder of the latest epoch, and it admits.
+fn has_founder(world: &World, is_it: impl Fn(&Cluster) -> bool) -> bool {
+    let agents = world.places.iter().filter_map(|place| place.agent.as_deref());
+    let homes: Vec<_> = agents.filter_map(|agent| Some((agent, agent.home()?))).filter(|(_, home)| is_it(home)).collect();
+    let last = homes.iter().map(|(_, home)| home.epoch).max();
+    let mut founders = homes.iter().filter(|(agent, home)| Some(home.epoch) == last && home.is_founder(agent.machine.node_id()));
+    matches!((founders.next(), founders.next()), (Some((founder, _)), None) if founder.peers.bar.is_none())
+}
+
+/// `recover --in-place` on the node with the newest copy.
+fn recover_in_place(world: &mut World, is_it: impl Fn(&Cluster) -> bool) -> Result<(), Broken> {
+    let newest = (0..world.places.len()).max_by_key(|place| {
+        let home = world.places[*place].agent.as_ref().and_then(|agent| agent.home()).filter(|home| is_it(home));
+        home.map(|home| (home.epoch, home.revision))
+    });
+    let Some(place) = newest else { return Ok(()) };
+    world.stop(place)?;
+    let disk = &world.places[place].disk;
+    let (Some(own), Some(cluster)) = (&disk.node, disk.cluster.clone()) else { return world.start(place) };
+    let mut record = Box::<NodeRecord>::default();
+    decode(own, &mut *record).unwrap();
+    let mut machine = Box::<Machine>::default();
+    machine.restore(&record, &Default::default(), Default::default());
+    if machine.is_member() {
+        let mut begun = read_again(&cluster, &mut vec![0; RECORD_BYTES]);
+        let epoch_tag = world.random.id();
+        if begun.recover_in_place(machine.node_id(), epoch_tag).is_ok() {
+            let begun = Rc::from(begun);
+            world.rules.durable((place, machine.node_id()), Some(&cluster), &begun)?;
+            world.places[place].disk.cluster = Some(begun);
+        }
+    }
+    world.start(place)
+}

@@ -1,0 +1,211 @@
+//! What must hold, whatever happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::rc::Rc;
+
+use bootstrapd_core::cluster::{Cluster, Member, MemberStatus};
+use bootstrapd_core::config::Action;
+use bootstrapd_core::record::Id;
+use bootstrapd_core::status::State;
+
+use super::agent::{Agent, Reply};
+
+/// A rule that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken(pub String);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Says that a rule does not hold, unless it does.
+macro_rules! must {
+    ($holds:expr, $($why:tt)*) => {
+        if !$holds {
+            return Err(Broken(format!($($why)*)));
+        }
+    };
+}
+pub(super) use must;
+
+/// A number that a node was given, in which epoch, by whom.
+struct Given {
+    epoch: u32,
+    epoch_tag: Id,
+    node_id: Id,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Rules {
+    /// The writer of each epoch.
+    writers: BTreeMap<[u8; 16], Id>,
+    /// Everything that a writer has made durable.
+    history: BTreeMap<([u8; 16], u64), Rc<Cluster>>,
+    /// To whom each number of a cluster was given.
+    given: BTreeMap<([u8; 16], u32), Vec<Given>>,
+    /// The nodes and keys that a writer has made durable as active.
+    active: BTreeSet<([u8; 16], [u8; 32])>,
+    /// The accepted creates at each place, and the clusters that came of them.
+    created: BTreeMap<usize, (u32, u32)>,
+    states: BTreeMap<usize, State>,
+    /// A disk went back in time. Nothing can see that where nobody is reached who knows better, so what follows is
+    /// counted apart.
+    pub(super) rolled_back: bool,
+}
+
+impl Rules {
+    /// A create was accepted.
+    pub(super) fn create_accepted(&mut self, place: usize) {
+        self.created.entry(place).or_default().0 += 1;
+    }
+
+    /// Whether no create was accepted yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.created.is_empty()
+    }
+
+    /// A place holds another disk than it did.
+    pub(super) fn forget_place(&mut self, place: usize) {
+        self.states.remove(&place);
+    }
+
+    /// A record is about to be on the disk of a node.
+    pub(super) fn durable(
+        &mut self,
+        (place, own): (usize, Id),
+        before: Option<&Rc<Cluster>>,
+        after: &Rc<Cluster>,
+    ) -> Result<(), Broken> {
+        let before = before.filter(|before| before.cluster_id == after.cluster_id);
+        if let Some(before) = before {
+            let is_back = (before.epoch, before.revision, before.next_uid) > (after.epoch, after.revision, after.next_uid);
+            let other = before.epoch == after.epoch && before.epoch_tag != after.epoch_tag;
+            must!(!is_back || other || self.rolled_back, "a copy goes back at {place}: {:?} to {:?}", before.stamp(), after.stamp());
+        }
+        let key = (after.epoch_tag.0, after.revision);
+        if !after.is_founder(own) {
+            let same = self.history.get(&key).is_some_and(|known| Rc::ptr_eq(known, after) || known == after);
+            must!(same || self.rolled_back, "a copy at {place} that no founder has made: {:?}", after.stamp());
+            return Ok(());
+        }
+        let writer = *self.writers.entry(after.epoch_tag.0).or_insert(own);
+        must!(writer == own, "two writers of an epoch: {writer} and {own}");
+        match before {
+            Some(before) if before.epoch_tag == after.epoch_tag => self.follows(before, after)?,
+            Some(_) | None if after.epoch == 1 => {
+                let (accepted, made) = self.created.entry(place).or_default();
+                *made += 1;
+                must!(made <= accepted, "more clusters than creates at {place}");
+                self.give(after, &after.members[0])?;
+            }
+            Some(_) | None => {}
+        }
+        if let Some(known) = self.history.insert(key, Rc::clone(after)) {
+            must!(known == *after || self.rolled_back, "two records with one revision: {:?}", after.stamp());
+        }
+        let active = after.members.iter().filter(|member| member.is_active());
+        self.active.extend(active.map(|member| (member.node_id.0, member.key.0)));
+        Ok(())
+    }
+
+    /// A number is given for the first time.
+    fn give(&mut self, cluster: &Cluster, member: &Member) -> Result<(), Broken> {
+        let given = self.given.entry((cluster.cluster_id.0, member.uid)).or_default();
+        let (epoch, epoch_tag, node_id) = (cluster.epoch, cluster.epoch_tag, member.node_id);
+        // Two who recover at once from one record cannot know of each other.
+        let twice = |known: &&Given| {
+            known.node_id != node_id && (known.epoch != epoch || known.epoch_tag == epoch_tag)
+        };
+        let before = given.iter().find(twice);
+        must!(before.is_none() || self.rolled_back, "uid {} is given twice in epoch {epoch}", member.uid);
+        given.push(Given { epoch, epoch_tag, node_id });
+        Ok(())
+    }
+
+    /// What its founder may make of a record.
+    fn follows(&mut self, before: &Cluster, after: &Cluster) -> Result<(), Broken> {
+        must!(after.revision > before.revision || before == after, "a change without a revision: {:?}", after.stamp());
+        for member in &after.members {
+            let known = before.members.iter().find(|known| known.uid == member.uid && known.node_id == member.node_id);
+            if known.is_some() {
+                continue;
+            }
+            if member.uid >= before.next_uid {
+                must!(member.uid < after.next_uid, "uid {} is given and not counted", member.uid);
+                self.give(after, member)?;
+                continue;
+            }
+            let dead = before.member(member.uid);
+            must!(
+                member.status == MemberStatus::Replacing && dead.is_some_and(Member::is_active) || self.rolled_back,
+                "uid {} changes hands",
+                member.uid
+            );
+        }
+        for member in before.members.iter().filter(|member| member.is_active()) {
+            let kept = after.members.iter().any(|kept| kept.node_id == member.node_id && kept.uid == member.uid && kept.is_active());
+            let replaced = before.members.iter().any(|new| new.uid == member.uid && !new.is_active())
+                && after.members.iter().any(|new| new.uid == member.uid && new.is_active());
+            must!(kept || replaced || self.rolled_back, "uid {} is lost", member.uid);
+        }
+        Ok(())
+    }
+
+    /// What an agent tells others must be durable before.
+    pub(super) fn said(&self, reply: &Reply, disk: Option<&Rc<Cluster>>) -> Result<(), Broken> {
+        let stamp = match reply {
+            Reply::Record(cluster) => cluster.stamp(),
+            Reply::Answer(answer) => answer.stamp,
+            Reply::Refused(_) | Reply::Join(_) => return Ok(()),
+        };
+        let durable = disk.map(|disk| disk.stamp());
+        let is_so = durable.is_some_and(|durable| {
+            durable.epoch_tag == stamp.epoch_tag && durable.revision >= stamp.revision || durable.epoch > stamp.epoch
+        });
+        must!(is_so, "what was said is not durable: {stamp:?}, {durable:?}");
+        Ok(())
+    }
+
+    /// Looks at what an agent went through.
+    pub(super) fn watch(&mut self, place: usize, agent: &mut Agent) -> Result<(), Broken> {
+        let expelled = agent.machine.is_expelled();
+        for state in agent.states.drain(..) {
+            let before = self.states.insert(place, state).unwrap_or(State::Idle);
+            must!(is_arrow(before, state, expelled), "{before:?} leads to {state:?} at {place}");
+            if before == state || state != State::Completed || agent.machine.action() != Action::JoinCluster {
+                continue;
+            }
+            let own = agent.cluster.as_ref().and_then(|cluster| cluster.member_of(agent.machine.node_id()));
+            let known = own.is_some_and(|own| self.active.contains(&(own.node_id.0, own.key.0)));
+            must!(known, "{place} is completed, and no founder knows it");
+        }
+        Ok(())
+    }
+
+    /// Looks at what a start has made of what was shown before.
+    pub(super) fn started(&mut self, place: usize, agent: &Agent) -> Result<(), Broken> {
+        let state = agent.machine.state();
+        let before = self.states.insert(place, state);
+        let is_out = before == Some(State::Completed) && state != State::Completed && !agent.machine.is_expelled();
+        must!(!is_out || self.rolled_back, "a member of a cluster starts as {state:?} at {place}");
+        Ok(())
+    }
+}
+
+/// The only ways from one state to another.
+fn is_arrow(from: State, to: State, expelled: bool) -> bool {
+    match (from, to) {
+        (State::Idle | State::Error, State::Initiated | State::Error)
+        | (State::Initiated, State::CreatingCluster | State::JoiningCluster | State::RecoveringCluster | State::Error)
+        | (
+            State::CreatingCluster | State::JoiningCluster | State::RecoveringCluster,
+            State::Completed | State::Error,
+        ) => true,
+        (State::Completed, State::Error) => expelled,
+        (from, to) => from == to,
+    }
+}

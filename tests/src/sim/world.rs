@@ -1,0 +1,420 @@
+//! Places with agents on them, what is between them, and what happens to both.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use bootstrapd_core::failure::{Cause, Failure, TriedReason};
+use bootstrapd_core::machine::{Contacted, Event, Trouble};
+use bootstrapd_core::node::NodeInfo;
+use bootstrapd_core::peer::JoinAnswer;
+use bootstrapd_core::record::Membership;
+
+use super::agent::{About, Agent, BEAT_MS, Moment, Reply, Request, Want, place};
+use super::chaos::{Chaos, Faults};
+use super::disk::{Content, Disk};
+use super::rules::{Broken, Rules};
+use super::{RECORD_BYTES, Seeded};
+
+/// An asker waits no longer for an answer, in milliseconds.
+const PATIENCE_MS: u64 = 10_000;
+
+/// Where a node is, or was.
+#[derive(Default)]
+pub(super) struct Place {
+    /// What it says of its machine.
+    pub(super) facts: Rc<NodeInfo>,
+    /// What it finds again.
+    pub(super) disk: Disk,
+    /// What its disk held some time ago.
+    pub(super) copy: Option<Disk>,
+    /// Unless it is stopped.
+    pub(super) agent: Option<Box<Agent>>,
+    /// Counts starts and stops: what was meant for an earlier one is lost.
+    incarnation: u64,
+    saving: VecDeque<Content>,
+    /// It does nothing until then.
+    pub(super) stalled_until_ms: u64,
+    /// Whether it is on the far side of a cut.
+    pub(super) is_cut_off: bool,
+    /// It never comes back.
+    pub(super) is_gone: bool,
+}
+
+/// Something that is to happen.
+enum What {
+    Request { call: u64, to: usize, incarnation: u64, request: Request },
+    Reply { call: u64, reply: Option<Reply> },
+    Saved(usize, u64),
+    Waited(usize, u64),
+    Beat(usize, u64),
+    Start(usize),
+    Chaos,
+}
+
+/// A request that is under way.
+struct Call {
+    from: usize,
+    incarnation: u64,
+    to: usize,
+    about: About,
+}
+
+/// See the module.
+pub(super) struct World {
+    /// Of the clock that never goes back, the same everywhere.
+    pub(super) now_ms: u64,
+    /// Everything random comes from here.
+    pub(super) random: Seeded,
+    /// Where nodes are.
+    pub(super) places: Vec<Place>,
+    /// What must hold.
+    pub(super) rules: Rules,
+    /// How bad it may get.
+    pub(super) faults: Faults,
+    queue: BinaryHeap<Reverse<(u64, u64)>>,
+    waiting: BTreeMap<u64, What>,
+    numbers: u64,
+    calls: BTreeMap<u64, Call>,
+    buffer: Vec<u8>,
+    /// Messages so far.
+    pub(super) messages: u64,
+}
+
+/// Calls an agent with what happens around it.
+macro_rules! act {
+    ($world:expr, $place:expr, |$agent:ident, $moment:ident| $act:expr) => {{
+        let World { places, random, buffer, now_ms, .. } = &mut *$world;
+        let mut moment = Moment { now_ms: *now_ms, random, buffer };
+        let $moment = &mut moment;
+        places[$place].agent.as_mut().map(|$agent| $act)
+    }};
+}
+
+impl World {
+    /// So many places, all empty.
+    pub(super) fn new(seed: u64, places: usize) -> Self {
+        let facts = |index: usize| {
+            let endpoint = SocketAddr::from(([127, 0, 0, 1], u16::try_from(1_000 + index).unwrap()));
+            NodeInfo { advertise: Some(endpoint), total_memory: Some(1 << 30), ..NodeInfo::default() }
+        };
+        let mut random = Seeded::new(seed);
+        let mut world = Self {
+            now_ms: 1_000,
+            faults: Faults::pick(&mut random),
+            random,
+            places: (0..places).map(|index| Place { facts: Rc::new(facts(index)), ..Place::default() }).collect(),
+            rules: Rules::default(),
+            queue: BinaryHeap::new(),
+            waiting: BTreeMap::new(),
+            numbers: 0,
+            calls: BTreeMap::new(),
+            buffer: vec![0; RECORD_BYTES],
+            messages: 0,
+        };
+        for place in 0..places {
+            world.after(0, What::Start(place));
+        }
+        world.after(1, What::Chaos);
+        world
+    }
+
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    fn after(&mut self, delay_ms: u64, what: What) {
+        let number = self.number();
+        self.queue.push(Reverse((self.now_ms + delay_ms, number)));
+        self.waiting.insert(number, what);
+    }
+
+    /// Lets time go by, up to a moment.
+    ///
+    /// # Errors
+    /// What must hold and does not.
+    pub(super) fn run_until(&mut self, end_ms: u64, chaos: Chaos) -> Result<(), Broken> {
+        while let Some(Reverse((at, number))) = self.queue.peek().copied() {
+            if at > end_ms {
+                break;
+            }
+            self.queue.pop();
+            self.now_ms = at;
+            let what = self.waiting.remove(&number).unwrap();
+            self.happen(what, chaos)?;
+        }
+        self.now_ms = end_ms;
+        Ok(())
+    }
+
+    /// Whom something happens to, where it has to wait for them.
+    fn place_of(&self, what: &What) -> Option<usize> {
+        match what {
+            What::Request { to, .. } => Some(*to),
+            What::Reply { call, .. } => self.calls.get(call).map(|call| call.from),
+            What::Saved(place, _) | What::Waited(place, _) | What::Beat(place, _) => Some(*place),
+            What::Start(_) | What::Chaos => None,
+        }
+    }
+
+    fn happen(&mut self, what: What, chaos: Chaos) -> Result<(), Broken> {
+        let stalled = self.place_of(&what).map_or(0, |place| self.places[place].stalled_until_ms);
+        if stalled > self.now_ms {
+            self.after(stalled - self.now_ms, what);
+            return Ok(());
+        }
+        match what {
+            What::Start(place) => self.start(place),
+            What::Chaos => {
+                let pause = chaos.strike(self)?;
+                self.after(pause, What::Chaos);
+                Ok(())
+            }
+            What::Beat(place, incarnation) if self.is_current(place, incarnation) => {
+                act!(self, place, |agent, moment| agent.beat(moment));
+                self.after(BEAT_MS, What::Beat(place, incarnation));
+                self.settle(place)
+            }
+            What::Waited(place, incarnation) if self.is_current(place, incarnation) => {
+                act!(self, place, |agent, moment| agent.happened(Event::Waited, moment));
+                self.settle(place)
+            }
+            What::Saved(place, incarnation) if self.is_current(place, incarnation) => self.saved(place),
+            What::Request { call, to, incarnation, request } => self.request(call, to, incarnation, &request),
+            What::Reply { call, reply } => self.reply(call, reply),
+            What::Beat(..) | What::Waited(..) | What::Saved(..) => Ok(()),
+        }
+    }
+
+    fn is_current(&self, place: usize, incarnation: u64) -> bool {
+        self.places[place].agent.is_some() && self.places[place].incarnation == incarnation
+    }
+
+    /// Starts a node on what its disk holds.
+    ///
+    /// # Errors
+    /// What must hold and does not.
+    pub(super) fn start(&mut self, place: usize) -> Result<(), Broken> {
+        let now_ms = self.now_ms;
+        let here = &mut self.places[place];
+        if here.agent.is_some() || here.is_gone {
+            return Ok(());
+        }
+        here.incarnation += 1;
+        let mut moment = Moment { now_ms, random: &mut self.random, buffer: &mut self.buffer };
+        let incarnation = here.incarnation;
+        match Agent::start(&here.facts, &here.disk, &mut moment) {
+            Ok(mut agent) => {
+                // A start saves before anything listens.
+                agent.wants.retain(|want| {
+                    let Want::Save(content) = want else { return true };
+                    here.disk.take(content);
+                    false
+                });
+                self.rules.started(place, &agent)?;
+                here.agent = Some(Box::new(agent));
+            }
+            Err(why) => {
+                return Err(Broken(format!("the node at {place} cannot start: {why}")));
+            }
+        }
+        let first = self.random.below(BEAT_MS);
+        self.after(first, What::Beat(place, incarnation));
+        self.settle(place)
+    }
+
+    /// Starts a node after a while.
+    pub(super) fn start_after(&mut self, place: usize, delay_ms: u64) {
+        self.after(delay_ms, What::Start(place));
+    }
+
+    /// Pulls the plug. Of a save that was under way, all is there or nothing.
+    ///
+    /// # Errors
+    /// What must hold and does not.
+    pub(super) fn stop(&mut self, place: usize) -> Result<(), Broken> {
+        let torn = self.random.chance(50);
+        let under_way = self.places[place].saving.pop_front();
+        if let (Some(content), true) = (under_way, torn) {
+            self.durable(place, &content)?;
+        }
+        let here = &mut self.places[place];
+        here.agent = None;
+        here.incarnation += 1;
+        here.saving.clear();
+        Ok(())
+    }
+
+    fn durable(&mut self, place: usize, content: &Content) -> Result<(), Broken> {
+        let here = &mut self.places[place];
+        if let (Some(agent), Some(cluster)) = (&here.agent, content.cluster()) {
+            self.rules.durable((place, agent.machine.node_id()), here.disk.cluster.as_ref(), cluster)?;
+        }
+        here.disk.take(content);
+        Ok(())
+    }
+
+    fn saved(&mut self, place: usize) -> Result<(), Broken> {
+        let Some(content) = self.places[place].saving.pop_front() else { return Ok(()) };
+        let good = !self.random.chance(self.faults.save_fails);
+        if good {
+            self.durable(place, &content)?;
+        }
+        let result = if good { Ok(()) } else { Err(Trouble::try_from("no space").unwrap()) };
+        let event = match content {
+            Content::Newer(_) => None,
+            Content::Node(_) => Some(Event::Persisted(result)),
+            Content::Adopted(_) => Some(Event::Adopted(result)),
+            Content::Restored(_) | Content::Nothing => Some(Event::Discarded(result)),
+        };
+        act!(self, place, |agent, moment| match event {
+            Some(event) => agent.happened(event, moment),
+            None => agent.kept(good),
+        });
+        if !self.places[place].saving.is_empty() {
+            self.save_next(place);
+        }
+        self.settle(place)
+    }
+
+    fn save_next(&mut self, place: usize) {
+        let time = if self.random.chance(self.faults.slow) { self.random.below(20_000) } else { self.random.below(50) };
+        self.after(time, What::Saved(place, self.places[place].incarnation));
+    }
+
+    /// Has done what an agent wants done, and checks what it has come to.
+    ///
+    /// # Errors
+    /// What must hold and does not.
+    pub(super) fn settle(&mut self, place: usize) -> Result<(), Broken> {
+        let incarnation = self.places[place].incarnation;
+        let Some(agent) = &mut self.places[place].agent else { return Ok(()) };
+        let wants = std::mem::take(&mut agent.wants);
+        self.rules.watch(place, agent)?;
+        for want in wants {
+            match want {
+                Want::Save(content) => {
+                    self.places[place].saving.push_back(content);
+                    if self.places[place].saving.len() == 1 {
+                        self.save_next(place);
+                    }
+                }
+                Want::Wait(time) => self.after(time, What::Waited(place, incarnation)),
+                Want::Send { to, about, after_ms, request } => self.send(place, to.into(), (about, request), after_ms),
+                Want::Reply(call, reply) => {
+                    self.rules.said(&reply, self.places[place].disk.cluster.as_ref())?;
+                    self.answer(call, Some(reply));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn are_apart(&self, one: usize, other: usize) -> bool {
+        self.places[one].is_cut_off != self.places[other].is_cut_off
+    }
+
+    fn delay(&mut self) -> u64 {
+        if self.random.chance(self.faults.slow) { self.random.below(9_000) } else { 1 + self.random.below(40) }
+    }
+
+    fn send(&mut self, from: usize, to: usize, (about, mut request): (About, Request), after_ms: u64) {
+        self.messages += 1;
+        let call = self.number();
+        let incarnation = self.places[from].incarnation;
+        self.calls.insert(call, Call { from, incarnation, to, about });
+        self.after(after_ms + PATIENCE_MS, What::Reply { call, reply: None });
+        if from == to || to >= self.places.len() {
+            return self.after(after_ms, What::Reply { call, reply: None });
+        }
+        // The challenge of the one that is asked: later ones are greater, and none outlives a restart.
+        if let Request::Ask { number, .. } = &mut request {
+            *number = call;
+        }
+        let incarnation = self.places[to].incarnation;
+        let copies = match &request {
+            Request::Ask { .. } if self.random.chance(self.faults.double) => 2,
+            Request::Ask { .. } | Request::Join(..) => 1,
+        };
+        for _ in 0..copies {
+            let delay = after_ms + self.delay();
+            if !self.are_apart(from, to) && !self.random.chance(self.faults.lose) {
+                self.after(delay, What::Request { call, to, incarnation, request: request.clone() });
+            }
+        }
+    }
+
+    fn request(&mut self, call: u64, to: usize, incarnation: u64, request: &Request) -> Result<(), Broken> {
+        if self.places[to].agent.is_none() {
+            self.answer(call, None);
+            return Ok(());
+        }
+        if !self.is_current(to, incarnation) {
+            self.answer(call, Some(Reply::Refused(true)));
+            return Ok(());
+        }
+        act!(self, to, |agent, moment| agent.asked(call, request, moment));
+        self.settle(to)
+    }
+
+    fn answer(&mut self, call: u64, reply: Option<Reply>) {
+        let Some(Call { from, to, .. }) = self.calls.get(&call) else { return };
+        let is_lost = self.are_apart(*from, *to) || self.random.chance(self.faults.lose);
+        let delay = self.delay();
+        if !is_lost {
+            self.after(delay, What::Reply { call, reply });
+        }
+    }
+
+    fn reply(&mut self, call: u64, reply: Option<Reply>) -> Result<(), Broken> {
+        let Some(Call { from, incarnation, about, .. }) = self.calls.remove(&call) else { return Ok(()) };
+        if !self.is_current(from, incarnation) {
+            return Ok(());
+        }
+        match about {
+            About::Ask(by, ask) => _ = act!(self, from, |agent, moment| agent.told(by, ask, reply, moment)),
+            About::Contact { again } => {
+                act!(self, from, |agent, moment| agent.contacted(again, reply, moment));
+            }
+        }
+        self.settle(from)
+    }
+
+    /// A caller posts a body; whether it was accepted.
+    ///
+    /// # Errors
+    /// What must hold and does not.
+    pub(super) fn post(&mut self, place: usize, action: bootstrapd_core::config::Action, body: &str) -> Result<bool, Broken> {
+        let accepted = act!(self, place, |agent, moment| agent.post(action, body, moment)).unwrap_or_default();
+        self.settle(place)?;
+        Ok(accepted)
+    }
+}
+
+impl Agent {
+    /// What came of a contact.
+    fn contacted(&mut self, again: bool, reply: Option<Reply>, moment: &mut Moment<'_>) {
+        let contacted = match reply {
+            None => Contacted::Failed(TriedReason::TimedOut),
+            Some(Reply::Refused(false) | Reply::Answer(_)) => Contacted::Failed(TriedReason::NotAMember),
+            Some(Reply::Refused(true)) => Contacted::Refused(Failure::new(Cause::AccessDenied {}, "")),
+            Some(Reply::Record(cluster)) => match cluster.membership(self.machine.node_id()) {
+                Some(membership) => {
+                    self.founded = Some(cluster);
+                    Contacted::Admitted(membership)
+                }
+                None => Contacted::Failed(TriedReason::NotAMember),
+            },
+            Some(Reply::Join(answer)) => match *answer {
+                JoinAnswer::Founder(address) if !again => return self.contact(place(address), true, moment),
+                JoinAnswer::Founder(_) => Contacted::Failed(TriedReason::NoFounder),
+                JoinAnswer::Welcome => Contacted::Admitted(Membership::default()),
+                JoinAnswer::NotNow(reason) => Contacted::Failed(reason),
+                JoinAnswer::Refused(failure) => Contacted::Refused(failure),
+            },
+        };
+        self.happened(Event::Contacted(contacted), moment);
+    }
+}
