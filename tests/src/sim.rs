@@ -34,13 +34,14 @@ pub struct Outcome {
     pub unnoticed: bool,
 }
 
-/// Lives through what a seed has in store.
+/// Lives through what a seed has in store, and prints all of it where `is_told`.
 ///
 /// # Errors
 /// What must hold and does not.
-pub fn run(seed: u64) -> Result<Outcome, Broken> {
+pub fn run(seed: u64, is_told: bool) -> Result<Outcome, Broken> {
     let places = 2 + usize::try_from(Seeded::new(!seed).below(6)).unwrap();
     let mut world = World::new(seed, places);
+    world.is_told = is_told;
     let lived = live(&mut world);
     let outcome = Outcome { messages: world.messages, rolled_back: world.rules.rolled_back, unnoticed: lived.is_err() };
     match lived {

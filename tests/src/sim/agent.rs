@@ -1,8 +1,9 @@
 //! One agent: what the shell keeps around a machine, in memory.
 
+use std::fmt;
 use std::rc::Rc;
 
-use bootstrapd_core::cluster::{Cluster, JoinRequest, Key};
+use bootstrapd_core::cluster::{Cluster, JoinRequest, Key, Stamp};
 use bootstrapd_core::config::Paths;
 use bootstrapd_core::machine::{Effect, Event, Machine};
 use bootstrapd_core::node::NodeInfo;
@@ -18,7 +19,7 @@ pub(super) const BEAT_MS: u64 = 5_000;
 const SKEW_SECONDS: u64 = 5;
 
 /// What one agent sends another.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Request {
     /// To be admitted; with a proof of the right password or not.
     Join(Rc<JoinRequest>, bool),
@@ -27,7 +28,7 @@ pub(super) enum Request {
 }
 
 /// What comes back.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Reply {
     /// Nobody here is a member, knows that password or that key.
     Refused(bool),
@@ -75,8 +76,8 @@ pub(super) struct Agent {
     pub(super) peers: Peers,
     staged: Option<Rc<Cluster>>,
     keeping: Option<Rc<Cluster>>,
-    /// Answers that wait for a revision: the call, the revision, the answer, and the one where the save fails.
-    pending: Vec<(u64, u64, Reply, Reply)>,
+    /// Answers that wait for a copy to be durable: the call, the copy, the answer, and the one where the save fails.
+    pending: Vec<(u64, Age, Reply, Reply)>,
     answered: Vec<(Id, u64)>,
     confirmations: u32,
     /// What is to be done.
@@ -387,10 +388,10 @@ impl Agent {
             }
             self.cluster = Some(kept);
         }
-        let durable = self.cluster.as_ref().map_or(0, |cluster| cluster.revision);
+        let durable = self.cluster.as_ref().map_or_else(Age::default, |cluster| age(cluster));
         let (ready, rest) = std::mem::take(&mut self.pending).into_iter().partition(|pending| !good || pending.1 <= durable);
         self.pending = rest;
-        let ready: Vec<(u64, u64, Reply, Reply)> = ready;
+        let ready: Vec<(u64, Age, Reply, Reply)> = ready;
         for (call, _, reply, otherwise) in ready {
             self.wants.push(Want::Reply(call, if good { reply } else { otherwise }));
         }
@@ -421,7 +422,7 @@ impl Agent {
             Ok(_) => {
                 let not_now = JoinAnswer::NotNow(bootstrapd_core::failure::TriedReason::NotReady);
                 let record = Rc::new(draft.clone());
-                self.pending.push((call, draft.revision, Reply::Record(record), Reply::Join(Box::new(not_now))));
+                self.pending.push((call, age(&draft), Reply::Record(record), Reply::Join(Box::new(not_now))));
                 self.stage(draft);
                 None
             }
@@ -486,7 +487,7 @@ impl Agent {
         let own = self.machine.node_id();
         let mut draft = (**newest).clone();
         let (answer, consequence) = self.peers.hear(&mut draft, own, sender, message, moment.now_ms);
-        let revision = draft.revision;
+        let copy = age(&draft);
         let gets = message.ask == Ask::Record
             && matches!(answer.word, bootstrapd_core::peer::Word::Done | bootstrapd_core::peer::Word::Outdated);
         let reply =
@@ -496,17 +497,61 @@ impl Agent {
         } else {
             self.conclude(consequence, sender.0, moment);
         }
-        if revision > durable.revision && message.ask != Ask::Record {
+        if copy > age(durable) && !gets {
             let mut otherwise = answer;
             otherwise.word = bootstrapd_core::peer::Word::Elsewhere;
-            self.pending.push((call, revision, reply, Reply::Answer(Box::new(otherwise))));
+            otherwise.stamp = durable.stamp();
+            self.pending.push((call, copy, reply, Reply::Answer(Box::new(otherwise))));
             return None;
         }
         Some(reply)
     }
 }
 
+/// An epoch and a revision.
+type Age = (u32, u64);
+
+fn age(cluster: &Cluster) -> Age {
+    (cluster.epoch, cluster.revision)
+}
+
 fn found_paths() -> bootstrapd_core::machine::PathsFound {
     let id = |inode| Some(Ok(bootstrapd_core::machine::FileId { device: 1, inode }));
     bootstrapd_core::machine::PathsFound { found: [id(1), id(2), None, None], flash: None }
+}
+
+fn short(id: Id) -> u8 {
+    id.0[0]
+}
+
+/// A copy of a record, in few words.
+pub(super) fn brief(stamp: &Stamp) -> String {
+    format!("{}.{}/{}", stamp.epoch, short(stamp.epoch_tag), stamp.revision)
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Join(request, good) => {
+                write!(f, "join of {} as {:?}, password {good}", short(request.member.node_id), request.uid)
+            }
+            Self::Ask { from, message, number, .. } => {
+                write!(f, "{:?} of {} number {number} at {}", message.ask, short(*from), brief(&message.stamp))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(known) => write!(f, "refused {known}"),
+            Self::Join(answer) => match &**answer {
+                JoinAnswer::Refused(failure) => write!(f, "not admitted: {}, {}", failure.cause.code(), failure.message),
+                answer => write!(f, "{answer:?}"),
+            },
+            Self::Record(cluster) => write!(f, "record {}", brief(&cluster.stamp())),
+            Self::Answer(answer) => write!(f, "{:?} at {}, down {:?}", answer.word, brief(&answer.stamp), answer.down),
+        }
+    }
 }

@@ -1,14 +1,17 @@
 //! What a node finds again: its own record and its cluster's. A save takes time; a crash in between leaves the old record
 //! or the new one.
 
+use std::fmt;
 use std::rc::Rc;
 
 use bootstrapd_core::cluster::Cluster;
 use bootstrapd_core::machine::Machine;
 use bootstrapd_core::record;
 
+use super::agent::brief;
+
 /// What a save is of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Content {
     /// The node's own record, encoded.
     Node(Rc<Vec<u8>>),
@@ -32,8 +35,21 @@ impl Content {
     }
 }
 
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.cluster()) {
+            (Self::Node(_), _) => f.write_str("node"),
+            (_, Some(cluster)) => {
+                let members = cluster.members.iter().map(|member| (member.uid, member.node_id.0[0], member.status));
+                write!(f, "record {} {:?}", brief(&cluster.stamp()), members.collect::<Vec<_>>())
+            }
+            (_, None) => f.write_str("nothing"),
+        }
+    }
+}
+
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Disk {
     /// The node's own record, encoded.
     pub(super) node: Option<Rc<Vec<u8>>>,

@@ -156,7 +156,7 @@ impl Rules {
     }
 
     /// What an agent tells others must be durable before.
-    pub(super) fn said(&self, reply: &Reply, disk: Option<&Rc<Cluster>>) -> Result<(), Broken> {
+    pub(super) fn said(&mut self, reply: &Reply, disk: Option<&Rc<Cluster>>) -> Result<(), Broken> {
         let stamp = match reply {
             Reply::Record(cluster) => cluster.stamp(),
             Reply::Answer(answer) => answer.stamp,
@@ -167,6 +167,11 @@ impl Rules {
             durable.epoch_tag == stamp.epoch_tag && durable.revision >= stamp.revision || durable.epoch > stamp.epoch
         });
         must!(is_so, "what was said is not durable: {stamp:?}, {durable:?}");
+        if let Reply::Record(cluster) = reply {
+            // Changes that come while a save is under way share the next one: this copy is durable as part of a later one.
+            let known = self.history.entry((stamp.epoch_tag.0, stamp.revision)).or_insert_with(|| Rc::clone(cluster));
+            must!(known == cluster || self.rolled_back, "two records with one revision: {stamp:?}");
+        }
         Ok(())
     }
 

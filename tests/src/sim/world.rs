@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -43,6 +44,7 @@ pub(super) struct Place {
 }
 
 /// Something that is to happen.
+#[derive(Debug)]
 enum What {
     Request { call: u64, to: usize, incarnation: u64, request: Request },
     Reply { call: u64, reply: Option<Reply> },
@@ -51,6 +53,15 @@ enum What {
     Beat(usize, u64),
     Start(usize),
     Chaos,
+}
+
+/// Debug output where there is something.
+struct Shown<T>(Option<T>);
+
+impl<T: fmt::Debug> fmt::Display for Shown<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |shown| write!(f, "{shown:?}"))
+    }
 }
 
 /// A request that is under way.
@@ -80,6 +91,8 @@ pub(super) struct World {
     buffer: Vec<u8>,
     /// Messages so far.
     pub(super) messages: u64,
+    /// Whether all of it is printed.
+    pub(super) is_told: bool,
 }
 
 /// Calls an agent with what happens around it.
@@ -112,6 +125,7 @@ impl World {
             calls: BTreeMap::new(),
             buffer: vec![0; RECORD_BYTES],
             messages: 0,
+            is_told: false,
         };
         for place in 0..places {
             world.after(0, What::Start(place));
@@ -165,6 +179,7 @@ impl World {
             self.after(stalled - self.now_ms, what);
             return Ok(());
         }
+        self.tell(&what);
         match what {
             What::Start(place) => self.start(place),
             What::Chaos => {
@@ -186,6 +201,20 @@ impl World {
             What::Reply { call, reply } => self.reply(call, reply),
             What::Beat(..) | What::Waited(..) | What::Saved(..) => Ok(()),
         }
+    }
+
+    /// Prints what happens.
+    fn tell(&self, what: &What) {
+        if !self.is_told || matches!(what, What::Chaos | What::Beat(..)) {
+            return;
+        }
+        let about = if let What::Reply { call, .. } = what { self.calls.get(call) } else { None };
+        if matches!(what, What::Reply { .. }) && about.is_none() {
+            return;
+        }
+        let saving = if let What::Saved(place, _) = what { self.places[*place].saving.front() } else { None };
+        let about = about.map(|call| (call.from, call.to, call.about));
+        println!("{:>6} {what:?} {} {}", self.now_ms, Shown(about), Shown(saving));
     }
 
     fn is_current(&self, place: usize, incarnation: u64) -> bool {
