@@ -54,6 +54,8 @@ pub struct Machine {
     problems: Problems,
     /// Of the cluster that the node is in, or that has sent it away.
     membership: Option<Membership>,
+    /// The last attempt's cluster record could not be removed: no other attempt begins before it is.
+    has_leftover: bool,
     /// Sent away by a cluster: whatever attempts end in, the node asks for credentials until one completes.
     expelled: bool,
     /// Of the licence, once it was looked at.
@@ -97,6 +99,11 @@ enum Phase {
     AtRest(Rest),
     /// The attempt of this moment is being made durable; until then nobody hears of it.
     Accepting {
+        before: Rest,
+        at: Timestamp,
+    },
+    /// The same where an attempt before has left a record: first that is removed, in the way that a restart would.
+    Clearing {
         before: Rest,
         at: Timestamp,
     },
@@ -154,6 +161,7 @@ impl Machine {
             failure: Failure::BLANK,
             problems: Problems::new(),
             membership: None,
+            has_leftover: false,
             expelled: false,
             terms: Terms::BLANK,
             flash: None,
@@ -192,13 +200,17 @@ impl Machine {
             return Err(Refusal::Config);
         }
         self.action = action;
-        self.paths = self.config.node.paths.clone();
         match self.mode {
             Mode::Act => {
-                self.phase = Phase::Accepting { before, at: now };
-                Ok(Effect::Persist)
+                Ok(if self.has_leftover {
+                    self.phase = Phase::Clearing { before, at: now };
+                    Effect::Persist
+                } else {
+                    self.accept(before, now)
+                })
             }
             Mode::Validate => {
+                self.paths.clone_from(&self.config.node.paths);
                 self.begin(now);
                 self.phase = Phase::CheckingPaths;
                 Ok(Effect::CheckPaths)
@@ -212,6 +224,7 @@ impl Machine {
             Phase::AtRest(Rest::Completed) => Err(Refusal::Member),
             Phase::AtRest(rest) => Ok(rest),
             Phase::Accepting { .. }
+            | Phase::Clearing { .. }
             | Phase::CheckingPaths
             | Phase::VerifyingLicense
             | Phase::Founding
@@ -256,7 +269,13 @@ impl Machine {
                 self.begin(at);
                 Some(self.step(Phase::CheckingPaths, Effect::CheckPaths))
             }
-            (Phase::Accepting { before, .. }, Event::Persisted(Err(_))) => {
+            (Phase::Clearing { .. }, Event::Persisted(Ok(()))) => Some(Effect::Discard),
+            (Phase::Clearing { before, at }, Event::Discarded(Ok(()))) => {
+                self.has_leftover = false;
+                Some(self.accept(before, at))
+            }
+            (Phase::Accepting { before, .. } | Phase::Clearing { before, .. }, Event::Persisted(Err(_)))
+            | (Phase::Clearing { before, .. }, Event::Discarded(Err(_))) => {
                 // The record in force is still the one before, and so is everything that is shown.
                 self.config.clear();
                 self.phase = Phase::AtRest(before);
@@ -321,15 +340,25 @@ impl Machine {
                 let from = self.state();
                 Some(self.step(Phase::Failing { from }, Effect::Persist))
             }
-            // A failure that cannot be saved is still a failure. A restart then finds an attempt cut short, as it must
-            // where something is left to be removed; or it confirms again.
-            (Phase::Failing { .. } | Phase::Disowning, Event::Persisted(_))
-            | (Phase::Discarding, Event::Discarded(Err(_))) => {
+            // What cannot be removed now is removed before another attempt, or by a restart: that finds an attempt cut short.
+            (Phase::Disowning, Event::Persisted(Err(_))) | (Phase::Discarding, Event::Discarded(Err(_))) => {
+                self.has_leftover = true;
+                self.rest(Rest::Failed);
+                None
+            }
+            // A failure that cannot be saved is still a failure. A restart then finds an attempt cut short.
+            (Phase::Failing { .. }, Event::Persisted(_)) => {
                 self.rest(Rest::Failed);
                 None
             }
             (_, _) => None,
         }
+    }
+
+    fn accept(&mut self, before: Rest, at: Timestamp) -> Effect {
+        self.phase = Phase::Accepting { before, at };
+        self.paths.clone_from(&self.config.node.paths);
+        Effect::Persist
     }
 
     fn begin(&mut self, at: Timestamp) {

@@ -184,6 +184,13 @@ impl Peers {
         }
     }
 
+    /// Whether a joiner that asked for confirmation with the copy `cluster` is to ask whoever gave this answer for the record:
+    /// a later epoch knows it already.
+    #[must_use]
+    pub fn is_overtaken(cluster: &Cluster, answer: &Answer) -> bool {
+        answer.word == Word::Outdated && cluster.judge(&answer.stamp) == Verdict::Newer
+    }
+
     /// What another member's copy of the record, `other`, means to the node `own`, which has `cluster`: `Changed` where
     /// it takes that one's place.
     #[must_use]

@@ -69,8 +69,8 @@ fn is_at_rest(world: &World) -> Result<(), Broken> {
         };
         let own = agent.machine.node_id();
         let writes = |other: &&Agent| {
-            other.home().is_some_and(|home_of_other| {
-                home_of_other.cluster_id == home.cluster_id && home_of_other.is_founder(other.machine.node_id())
+            other.home().is_some_and(|other_home| {
+                other_home.epoch_tag == home.epoch_tag && other_home.is_founder(other.machine.node_id())
             })
         };
         let founders: Vec<_> = agents().filter(writes).collect();
@@ -78,6 +78,12 @@ fn is_at_rest(world: &World) -> Result<(), Broken> {
         let founder = founders[0];
         must!(founder.peers.bar.is_none(), "the founder admits nobody: {:?}", founder.peers.bar);
         let cluster = founder.home().unwrap();
+        // Whoever this epoch knows has heard of it. A founder of an epoch before whom it has replaced has not, if nobody talks
+        // to both.
+        for other in agents().filter_map(|other| Some((other.machine.node_id(), other.home()?))) {
+            let is_behind = other.1.cluster_id == home.cluster_id && other.1.epoch < home.epoch;
+            must!(!is_behind || cluster.member_of(other.0).is_none(), "the epoch of a member is over, and it does not know");
+        }
         must!(cluster == home, "{place} has another copy: {:?}, {:?}", home.stamp(), cluster.stamp());
         let member = cluster.member_of(own);
         must!(member.is_some_and(|member| member.is_active()), "{place} is completed and no member");

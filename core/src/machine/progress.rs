@@ -62,6 +62,7 @@ impl Machine {
             Phase::Completing(_) => "complete",
             Phase::AtRest(_)
             | Phase::Accepting { .. }
+            | Phase::Clearing { .. }
             | Phase::Disowning
             | Phase::Discarding
             | Phase::Failing { .. } => return None,

@@ -65,6 +65,7 @@ impl Machine {
             Phase::AtRest(Rest::Failed) | Phase::Failing { .. } if self.expelled => Standing::Expelled,
             Phase::AtRest(Rest::Failed) | Phase::Failing { .. } => Standing::Failed,
             Phase::Accepting { .. }
+            | Phase::Clearing { .. }
             | Phase::CheckingPaths
             | Phase::VerifyingLicense
             | Phase::Founding

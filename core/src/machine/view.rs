@@ -14,7 +14,7 @@ impl Machine {
     #[must_use]
     pub fn state(&self) -> State {
         match self.phase {
-            Phase::AtRest(rest) | Phase::Accepting { before: rest, .. } => match rest {
+            Phase::AtRest(rest) | Phase::Accepting { before: rest, .. } | Phase::Clearing { before: rest, .. } => match rest {
                 Rest::Idle => State::Idle,
                 Rest::Failed => State::Error,
                 Rest::Completed => State::Completed,
@@ -41,7 +41,7 @@ impl Machine {
     /// Whether an attempt is being made durable, so that its caller still waits for an answer.
     #[must_use]
     pub fn is_accepting(&self) -> bool {
-        matches!(self.phase, Phase::Accepting { .. })
+        matches!(self.phase, Phase::Accepting { .. } | Phase::Clearing { .. })
     }
 
     /// Whether the node is in a cluster and asks for credentials.

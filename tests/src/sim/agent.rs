@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bootstrapd_core::cluster::{Cluster, JoinRequest, Key, Stamp};
 use bootstrapd_core::config::Paths;
-use bootstrapd_core::machine::{Effect, Event, Machine};
+use bootstrapd_core::machine::{Confirmed, Effect, Event, Machine};
 use bootstrapd_core::node::NodeInfo;
 use bootstrapd_core::peer::{Answer, Ask, Consequence, JoinAnswer, Message, Peers};
 use bootstrapd_core::record::{Id, NodeRecord, Standing};
@@ -181,7 +181,9 @@ impl Agent {
         let started = self.machine.start(action, body.as_bytes(), moment.time());
         let accepted = started.is_ok();
         self.states.push(self.machine.state());
-        self.drive(started.ok(), moment);
+        if let Ok(effect) = started {
+            self.drive(Some(effect), moment);
+        }
         accepted
     }
 
@@ -290,8 +292,7 @@ impl Agent {
 
     fn ask(&mut self, to: Id, ask: Ask, after_ms: u64) {
         let own = self.machine.node_id();
-        let cluster = if self.machine.is_member() { self.cluster.clone() } else { self.founded.clone() };
-        let Some(cluster) = cluster else { return };
+        let Some(cluster) = self.speaks_by() else { return };
         let Some((member, me)) = cluster.member_of(to).zip(cluster.member_of(own)) else { return };
         let message = Message { ask, stamp: cluster.stamp(), endpoint: None };
         self.question(to, place(member.endpoint), me.key, message, after_ms);
@@ -313,29 +314,47 @@ impl Agent {
 
     /// What a question came to; nothing where there was no answer that could be trusted.
     pub(super) fn told(&mut self, by: Id, ask: Ask, reply: Option<Reply>, moment: &mut Moment<'_>) {
-        if ask == Ask::Confirm && !self.machine.is_member() {
-            let confirmed = match (reply, &self.founded) {
-                (Some(Reply::Answer(answer)), Some(cluster)) => Peers::confirmed(cluster, by, &answer),
-                _ => bootstrapd_core::machine::Confirmed::Unanswered,
-            };
-            if confirmed != bootstrapd_core::machine::Confirmed::Unanswered {
-                self.confirmations = 0;
-            }
-            return self.happened(Event::Confirmed(confirmed), moment);
-        }
-        let Some(cluster) = self.home() else { return };
         let own = self.machine.node_id();
-        match reply {
-            Some(Reply::Answer(answer)) => {
+        match (reply, self.home()) {
+            (reply, None) if ask == Ask::Confirm => self.told_of_confirmation(by, reply, moment),
+            (Some(Reply::Answer(answer)), Some(cluster)) => {
                 let consequence = self.peers.answered(&cluster, own, by, &answer, moment.now_ms);
                 self.conclude(consequence, by, moment);
             }
-            Some(Reply::Record(newer)) => match Peers::follow(&cluster, own, &newer) {
-                Consequence::Changed => self.stage((*newer).clone()),
-                other => self.conclude(other, own, moment),
-            },
-            Some(Reply::Refused(_) | Reply::Join(_)) | None => {}
+            (Some(Reply::Record(newer)), _) => {
+                let Some(newest) = self.newest() else { return };
+                match Peers::follow(&newest, own, &newer) {
+                    Consequence::Changed => self.stage((*newer).clone()),
+                    other => self.conclude(other, own, moment),
+                }
+            }
+            _ => {}
         }
+    }
+
+    fn told_of_confirmation(&mut self, by: Id, reply: Option<Reply>, moment: &mut Moment<'_>) {
+        let Some(cluster) = self.speaks_by() else { return };
+        let confirmed = match &reply {
+            Some(Reply::Answer(answer)) => Peers::confirmed(&cluster, by, answer),
+            _ => Confirmed::Unanswered,
+        };
+        if matches!(reply, Some(Reply::Answer(answer)) if Peers::is_overtaken(&cluster, &answer)) {
+            self.ask(by, Ask::Record, 0);
+        }
+        if confirmed != Confirmed::Unanswered {
+            self.confirmations = 0;
+        }
+        self.happened(Event::Confirmed(confirmed), moment);
+    }
+
+    /// The record that it speaks by: that of its cluster, or that of the one that has admitted it.
+    fn speaks_by(&self) -> Option<Rc<Cluster>> {
+        if self.machine.is_member() { self.cluster.clone() } else { self.founded.clone().filter(|_| self.machine.adopted().is_some()) }
+    }
+
+    /// The same, or a newer one that is not durable yet.
+    fn newest(&self) -> Option<Rc<Cluster>> {
+        self.speaks_by().map(|durable| self.staged.clone().unwrap_or(durable))
     }
 
     fn conclude(&mut self, consequence: Consequence, other: Id, moment: &mut Moment<'_>) {
@@ -386,7 +405,7 @@ impl Agent {
             if self.staged.as_ref().is_some_and(|staged| staged.stamp() == kept.stamp()) {
                 self.staged = None;
             }
-            self.cluster = Some(kept);
+            *(if self.machine.is_member() { &mut self.cluster } else { &mut self.founded }) = Some(kept);
         }
         let durable = self.cluster.as_ref().map_or_else(Age::default, |cluster| age(cluster));
         let (ready, rest) = std::mem::take(&mut self.pending).into_iter().partition(|pending| !good || pending.1 <= durable);

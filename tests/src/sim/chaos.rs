@@ -224,9 +224,10 @@ pub(super) fn heal(world: &mut World) -> Result<(), Broken> {
 /// The operator looks after what the README says needs one.
 fn operator(world: &mut World) -> Result<(), Broken> {
     // Seldom: whatever was done last must have come to its end.
-    if !world.random.chance(2) {
+    if world.now_ms < world.operator_ms + 30_000 {
         return Ok(());
     }
+    world.operator_ms = world.now_ms;
     let members = || world.places.iter().filter_map(|place| place.agent.as_deref());
     let clusters: Vec<_> = members().filter_map(Agent::home).map(|home| home.cluster_id).collect();
     for cluster_id in clusters {

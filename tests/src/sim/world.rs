@@ -89,6 +89,8 @@ pub(super) struct World {
     numbers: u64,
     calls: BTreeMap<u64, Call>,
     buffer: Vec<u8>,
+    /// When the operator last looked.
+    pub(super) operator_ms: u64,
     /// Messages so far.
     pub(super) messages: u64,
     /// Whether all of it is printed.
@@ -124,6 +126,7 @@ impl World {
             numbers: 0,
             calls: BTreeMap::new(),
             buffer: vec![0; RECORD_BYTES],
+            operator_ms: 0,
             messages: 0,
             is_told: false,
         };
