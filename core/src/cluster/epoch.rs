@@ -148,12 +148,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// Begins a new epoch with the member that `node_id` is as its only writer.
+    /// Begins a new epoch with the member that `node_id` is as its only writer. A copy from before its confirmation will do,
+    /// where its own record says that it is a member.
     ///
     /// # Errors
     /// A node that is no member.
     pub fn recover_in_place(&mut self, node_id: Id, epoch_tag: Id) -> Result<(), Failure> {
-        let own = self.member_of(node_id).filter(|own| own.is_active()).cloned();
+        let own = self.member_of(node_id).cloned();
         let own = own.ok_or_else(|| config_error(format_args!("the record does not know this node as a member")))?;
         let recovery = Recovery { epoch_tag, key: own.key };
         self.recover(own.uid, own, &recovery)
