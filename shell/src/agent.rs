@@ -189,8 +189,7 @@ impl Agent {
             if let Some(work) = self.work(who, effect) {
                 return self.threads.jobs.push(Job::Work(who, work));
             }
-            let refused = Err(trouble("the record is too long"));
-            let event = if effect == Effect::Adopt { Event::Adopted(refused) } else { Event::Persisted(refused) };
+            let event = saved(Some(effect), Err(trouble("the record is too long")));
             next = self.handle(who, event);
         }
         if who == Who::Attempt {
@@ -277,7 +276,10 @@ impl Agent {
                 let bytes = crate::store::encode(self.founded.as_deref()?)?;
                 Work::Save(cluster_record, bytes)
             }
-            Effect::Discard => Work::Discard(cluster_record),
+            Effect::Discard => match self.cluster.as_deref().filter(|_| self.machine.is_at_home()) {
+                Some(before) => Work::Save(cluster_record, crate::store::encode(before)?),
+                None => Work::Discard(cluster_record),
+            },
             Effect::Contact { .. } | Effect::Wait { .. } | Effect::Confirm => return None,
         })
     }
@@ -329,9 +331,12 @@ impl Agent {
             Done::Work(who, outcome) => {
                 let event = self.event(who, outcome);
                 let accepting = who == Who::Attempt && self.machine.is_accepting();
-                let saved = if let Event::Persisted(result) = &event { Some(result.clone()) } else { None };
+                let result = match &event {
+                    Event::Persisted(Err(trouble)) | Event::Discarded(Err(trouble)) => Err(trouble.clone()),
+                    _ => Ok(()),
+                };
                 let next = self.handle(who, event);
-                if let (true, Some(result)) = (accepting, saved) {
+                if accepting && !self.machine.is_accepting() {
                     self.attempt_accepted(&result);
                     self.news.push(News::Accepted(result));
                 }
@@ -345,9 +350,8 @@ impl Agent {
     fn event(&mut self, who: Who, outcome: Outcome) -> Event {
         match outcome {
             Outcome::Saved(result) => {
-                let result = result.map_err(|error| trouble(&error.to_string()));
-                let adopting = who == Who::Attempt && self.under_way == Some(Effect::Adopt);
-                if adopting { Event::Adopted(result) } else { Event::Persisted(result) }
+                let effect = self.under_way.filter(|_| who == Who::Attempt);
+                saved(effect, result.map_err(|error| trouble(&error.to_string())))
             }
             Outcome::Discarded(result) => Event::Discarded(result.map_err(|error| trouble(&error.to_string()))),
             Outcome::PathsChecked(found) => Event::PathsChecked(found),
@@ -463,6 +467,15 @@ impl Agent {
     #[must_use]
     pub const fn threads(&self) -> &Threads {
         &self.threads
+    }
+}
+
+/// The event that the end of a save is, by what it was for.
+fn saved(effect: Option<Effect>, result: Result<(), Trouble>) -> Event {
+    match effect {
+        Some(Effect::Adopt) => Event::Adopted(result),
+        Some(Effect::Discard) => Event::Discarded(result),
+        _ => Event::Persisted(result),
     }
 }
 

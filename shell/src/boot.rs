@@ -166,7 +166,9 @@ fn belonging(machine: &Machine, membership: Membership) -> Result<Option<Box<Clu
     let [file, _] = cluster_record.files();
     match cluster_record.load::<Cluster>() {
         Found::Record { value, bytes, in_step } => {
-            if membership.cluster_id != value.cluster_id || value.membership(machine.node_id()).is_none() {
+            // A node that was sent away, and was cut short on its way into another cluster, is closed by either's record.
+            let is_it = machine.is_expelled() || membership.cluster_id == value.cluster_id;
+            if !is_it || value.membership(machine.node_id()).is_none() {
                 return Err(remedy(&file, "is the record of another cluster or node"));
             }
             if !in_step {

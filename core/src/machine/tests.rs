@@ -455,11 +455,34 @@ fn a_cluster_record_that_was_written_is_taken_back_and_no_other() {
 }
 
 #[test]
-fn what_cannot_be_taken_back_is_left_to_the_next_start() {
+fn what_cannot_be_taken_back_is_taken_back_before_anything_else() {
     let (mut machine, effect) = driven(new(), CREATING, &[T, T, T, T, F]);
     assert_eq!(effect, Some(Effect::Discard));
     assert_eq!(machine.handle(failure(Effect::Discard), &facts(), at(300)), None);
     assert_eq!((machine.state(), code(&machine)), (State::Error, Some("internal_error")));
+
+    let body = CREATE.replace("\"cluster\"", "\"node\":{\"paths\":{\"ccs_persistent_path\":\"/elsewhere\"}},\"cluster\"");
+    let start = |machine: &mut Machine| machine.start(Action::CreateCluster, body.as_bytes(), at(400)).unwrap();
+    for went in [&[F][..], &[T, F]] {
+        assert_eq!(start(&mut machine), Effect::Persist);
+        let mut effect = Some(Effect::Persist);
+        for good in went {
+            assert!(machine.is_accepting());
+            assert_eq!(record_of(&mut machine)["standing"], "attempt", "a restart removes it, too");
+            assert_ne!(machine.path(PathRole::Ccs), "/elsewhere", "it lies where it was");
+            let event = if *good { success(effect.unwrap()) } else { failure(effect.unwrap()) };
+            effect = machine.handle(event, &facts(), at(400));
+        }
+        assert_eq!((effect, machine.state(), machine.is_accepting()), (None, State::Error, false));
+        assert!(machine.config().credentials.password.is_empty(), "secrets go with the attempt");
+    }
+    assert_eq!(start(&mut machine), Effect::Persist);
+    assert_eq!(machine.handle(success(Effect::Persist), &facts(), at(400)), Some(Effect::Discard));
+    assert_eq!(machine.handle(success(Effect::Discard), &facts(), at(400)), Some(Effect::Persist));
+    assert_eq!(machine.path(PathRole::Ccs), "/elsewhere");
+    assert!(machine.is_accepting());
+    assert_eq!(machine.handle(success(Effect::Persist), &facts(), at(400)), Some(Effect::CheckPaths));
+    assert!(!machine.is_accepting());
 }
 
 #[test]

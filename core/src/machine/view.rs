@@ -116,6 +116,14 @@ impl Machine {
         effective(role, &self.paths, &self.defaults)
     }
 
+    /// Whether the attempt keeps its cluster's record where that of the cluster lies which has sent this node away: to discard
+    /// the one is to put back the other.
+    #[must_use]
+    pub fn is_at_home(&self) -> bool {
+        let record = |paths| effective(PathRole::Ccs, paths, &self.defaults);
+        self.expelled && record(&self.paths) == record(&self.home)
+    }
+
     /// The directories that [`Effect::CheckPaths`](super::Effect::CheckPaths) is about: flash only where it is on or
     /// asked for, the record's own only where it is not the persistent one.
     #[must_use]

@@ -53,7 +53,7 @@ pub(super) struct Others {
     staged: Option<Box<Cluster>>,
     /// The one that is being made durable.
     keeping: Option<Box<Cluster>>,
-    /// Answers that wait for a revision to be durable.
+    /// Answers that wait for a copy to be durable.
     pending: Vec<Pending>,
     pendings: u32,
     proofs: Proofs,
@@ -65,10 +65,10 @@ pub(super) struct Others {
     confirmations: u32,
 }
 
-/// An answer that is ready, but must not be given before a revision is durable.
+/// An answer that is ready, but must not be given before a copy is durable.
 struct Pending {
     number: u32,
-    revision: u64,
+    copy: (u32, u64),
     sealing: Sealing,
     text: Vec<u8>,
     /// What is said instead where the record could not be kept.
@@ -180,7 +180,7 @@ impl Agent {
     /// Asks a member something; the answer comes as [`Agent::told`].
     fn ask(&mut self, to: Id, ask: Ask, after: Duration) {
         let own = self.machine.node_id();
-        let Some(cluster) = self.cluster_of_question() else { return };
+        let Some(cluster) = self.speaks_by() else { return };
         let Some((member, me)) = cluster.member_of(to).zip(cluster.member_of(own)) else { return };
         let keys = vec![me.key, seal::common_key(cluster)];
         let message = Message { ask, stamp: cluster.stamp(), endpoint: None };
@@ -201,9 +201,10 @@ impl Agent {
         self.threads.errands.push(Errand::Ask(Box::new(Question { after, to, endpoint, from, keys, ask, text })));
     }
 
-    /// The record that this node speaks by: that of an attempt until it is completed.
-    fn cluster_of_question(&self) -> Option<&Cluster> {
-        if self.machine.is_member() { self.cluster.as_deref() } else { self.founded.as_deref() }
+    /// The record that this node speaks by: that of its cluster, or of the one that has admitted it.
+    fn speaks_by(&self) -> Option<&Cluster> {
+        let admitted = || self.founded.as_deref().filter(|_| self.machine.adopted().is_some());
+        if self.machine.is_member() { self.cluster.as_deref() } else { admitted() }
     }
 
     /// Asks to be known as a member.
@@ -219,7 +220,7 @@ impl Agent {
 
     /// What a member said to a question.
     pub(super) fn told(&mut self, by: Id, ask: Ask, told: Told) {
-        if ask == Ask::Confirm && !self.machine.is_member() {
+        if ask == Ask::Confirm && self.machine.adopted().is_some() {
             return self.told_of_confirmation(by, &told);
         }
         match told {
@@ -241,6 +242,13 @@ impl Agent {
         };
         if confirmed != Confirmed::Unanswered {
             self.others.confirmations = 0;
+        }
+        let overtaken = match (told, self.founded.as_deref()) {
+            (Told::Answer(answer), Some(cluster)) => Peers::is_overtaken(cluster, answer),
+            (Told::Answer(_) | Told::Record(_) | Told::Nothing, _) => false,
+        };
+        if overtaken {
+            self.ask(by, Ask::Record, Duration::ZERO);
         }
         let next = self.handle(Who::Attempt, Event::Confirmed(confirmed));
         self.drive(Who::Attempt, next);
@@ -276,8 +284,10 @@ impl Agent {
     /// Takes a newer record, if it is one of this cluster and knows this node.
     fn follow(&mut self, newer: Box<Cluster>) {
         let own = self.machine.node_id();
-        let Some(cluster) = self.cluster.as_deref().filter(|_| self.machine.is_member()) else { return };
-        match Peers::follow(cluster, own, &newer) {
+        let Some(cluster) = self.speaks_by() else { return };
+        // One that is being saved may be newer still.
+        let newest = self.others.staged.as_deref().unwrap_or(cluster);
+        match Peers::follow(newest, own, &newer) {
             Consequence::Changed => self.stage(Some(newer)),
             other @ (Consequence::Nothing
             | Consequence::Follow
@@ -323,11 +333,11 @@ impl Agent {
             if self.others.staged.as_ref().is_some_and(|staged| staged.stamp() == kept.stamp()) {
                 self.others.staged = None;
             }
-            self.cluster = Some(kept);
+            *(if self.machine.is_member() { &mut self.cluster } else { &mut self.founded }) = Some(kept);
         }
-        let durable = self.cluster.as_ref().map_or(0, |cluster| cluster.revision);
+        let durable = self.cluster.as_deref().map(copy);
         let failed = result.is_err();
-        let news = self.others.pending.iter().filter(|pending| failed || pending.revision <= durable);
+        let news = self.others.pending.iter().filter(|pending| failed || Some(pending.copy) <= durable);
         self.news.extend(news.map(|pending| News::Kept(pending.number, !failed)));
         self.keep();
     }
@@ -415,10 +425,10 @@ impl Agent {
             Ok(admitted) => {
                 let addr = request.member.endpoint;
                 log::info("a node is admitted", &[("uid", &admitted.uid), ("endpoint", &addr)]);
-                let revision = draft.revision;
+                let copy = copy(&draft);
                 let Some(text) = store::encode(&draft) else { return self.sealed(&sealing, &not_ready, reply) };
                 self.stage(Some(draft));
-                self.pend(Pending { number: 0, revision, sealing, text, otherwise: not_ready })
+                self.pend(Pending { number: 0, copy, sealing, text, otherwise: not_ready })
             }
             Err(answer) => {
                 if let JoinAnswer::Refused(failure) = &answer {
@@ -443,24 +453,27 @@ impl Agent {
         let is_known = sender == Sender::Member;
         let Some(mut draft) = self.draft() else { return self.nothing(reply) };
         let (answer, consequence) = self.others.peers.hear(&mut draft, own, (from, is_known), &message, now);
-        let revision = draft.revision;
+        let newest = copy(&draft);
         let wants_record = message.ask == Ask::Record && matches!(answer.word, Word::Done | Word::Outdated);
-        let text = if wants_record { self.cluster.as_deref().and_then(store::encode) } else { None };
-        let text = text.unwrap_or_else(|| write(|writer| answer.write(writer)));
+        let record = if wants_record { self.cluster.as_deref().and_then(store::encode) } else { None };
         if consequence == Consequence::Changed {
             log::info("a member's standing has changed", &[("node_id", &from)]);
             self.stage(Some(draft));
         } else {
             self.conclude(consequence, from);
         }
-        let durable = self.cluster.as_ref().map_or(0, |cluster| cluster.revision);
-        if revision > durable && message.ask != Ask::Record {
-            let mut kept_not = answer;
-            kept_not.word = Word::Elsewhere;
-            let otherwise = write(|writer| kept_not.write(writer));
-            return self.pend(Pending { number: 0, revision, sealing, text, otherwise });
+        if let Some(record) = record {
+            return self.sealed(&sealing, &record, reply);
         }
-        self.sealed(&sealing, &text, reply)
+        let text = write(|writer| answer.write(writer));
+        match self.cluster.as_deref() {
+            Some(durable) if newest > copy(durable) => {
+                let kept_not = peer::Answer { word: Word::Elsewhere, stamp: durable.stamp(), ..answer };
+                let otherwise = write(|writer| kept_not.write(writer));
+                self.pend(Pending { number: 0, copy: newest, sealing, text, otherwise })
+            }
+            Some(_) | None => self.sealed(&sealing, &text, reply),
+        }
     }
 
     fn open(&mut self, body: &[u8]) -> Option<Opened> {
@@ -556,6 +569,11 @@ struct Opened {
     sender: Sender,
     sealing: Sealing,
     message: Message,
+}
+
+/// Of two copies of one record the greater one counts.
+const fn copy(cluster: &Cluster) -> (u32, u64) {
+    (cluster.epoch, cluster.revision)
 }
 
 fn write_join(answer: &JoinAnswer) -> Vec<u8> {

@@ -146,7 +146,8 @@ impl Agent {
         match (&disk.cluster, record.membership) {
             (found, Some(membership)) if belongs => {
                 let found = found.as_ref().ok_or("a member's record is missing")?;
-                if found.cluster_id != membership.cluster_id || found.membership(machine.node_id()).is_none() {
+                let is_it = machine.is_expelled() || found.cluster_id == membership.cluster_id;
+                if !is_it || found.membership(machine.node_id()).is_none() {
                     return Err("a member's record is of another cluster or node");
                 }
                 let found = Rc::from(read_again(found, moment.buffer));
@@ -209,7 +210,10 @@ impl Agent {
                 let founded = self.founded.clone().unwrap();
                 self.wants.push(Want::Save(Content::Adopted(founded)));
             }
-            Effect::Discard => self.wants.push(Want::Save(Content::Nothing)),
+            Effect::Discard => {
+                let before = self.cluster.clone().filter(|_| self.machine.is_at_home());
+                self.wants.push(Want::Save(before.map_or(Content::Nothing, Content::Restored)));
+            }
             Effect::Contact { node } => {
                 let to = self.machine.contact(node).unwrap().rsplit(':').next().unwrap().parse::<u16>().unwrap() - 1_000;
                 self.contact(to, false, moment);

@@ -281,7 +281,7 @@ impl World {
 
     fn durable(&mut self, place: usize, content: &Content) -> Result<(), Broken> {
         let here = &mut self.places[place];
-        if let (Some(agent), Some(cluster)) = (&here.agent, content.cluster()) {
+        if let (Some(agent), Content::Adopted(cluster) | Content::Newer(cluster)) = (&here.agent, content) {
             self.rules.durable((place, agent.machine.node_id()), here.disk.cluster.as_ref(), cluster)?;
         }
         here.disk.take(content);

@@ -46,6 +46,8 @@ struct Node {
     durable: State,
     /// Whether the cluster's record is there, too.
     kept: bool,
+    /// Whether something of an attempt's record may lie there.
+    remains: bool,
     ticks: u64,
     facts: NodeInfo,
 }
@@ -55,7 +57,7 @@ impl Node {
         let mut machine = new();
         let disk = encoded(&mut machine);
         let (newest, facts) = (machine.revision, facts());
-        Self { machine, effect: None, disk, newest, durable: State::Idle, kept: false, ticks: 0, facts }
+        Self { machine, effect: None, disk, newest, durable: State::Idle, kept: false, remains: false, ticks: 0, facts }
     }
 
     /// Forth and back, by more than an attempt takes.
@@ -96,6 +98,7 @@ impl Node {
                 Phase::Keeping(_) => State::JoiningCluster,
                 Phase::AtRest(_)
                 | Phase::Accepting { .. }
+                | Phase::Clearing { .. }
                 | Phase::CheckingPaths
                 | Phase::VerifyingLicense
                 | Phase::Founding
@@ -110,11 +113,10 @@ impl Node {
             };
         }
         match effect {
-            Effect::Adopt if good => self.kept = true,
-            // Even where it went wrong halfway.
-            Effect::Discard => self.kept = false,
-            Effect::Adopt
-            | Effect::Persist
+            // Either may go wrong halfway.
+            Effect::Adopt => (self.kept, self.remains) = (good, true),
+            Effect::Discard => (self.kept, self.remains) = (false, !good),
+            Effect::Persist
             | Effect::CheckPaths
             | Effect::VerifyLicense
             | Effect::Found
@@ -140,7 +142,7 @@ impl Node {
         assert_eq!(self.machine.state(), self.durable);
         assert_eq!(self.effect, (self.durable == State::JoiningCluster).then_some(Effect::Confirm));
         if cut {
-            self.kept = false;
+            (self.kept, self.remains) = (false, false);
             assert_eq!(code(&self.machine), Some("internal_error"));
             assert!(self.machine.failure().unwrap().message.contains("restarted"));
             assert!(self.machine.end_time().is_some());
@@ -157,6 +159,9 @@ impl Node {
         assert!(!state.is_running() || self.effect.is_some());
         let in_cluster = matches!(self.durable, State::Completed | State::JoiningCluster);
         assert!(self.kept || !in_cluster, "whenever a restart comes, it finds the record of the node's cluster");
+        let disk = StdString::from_utf8_lossy(&self.disk);
+        let is_removed = |standing| disk.contains(&std::format!(r#""standing":"{standing}""#));
+        assert!(!self.remains || !is_removed("failed"), "no start takes what an attempt has left for a member's record");
         assert!(before == State::Idle || state != State::Idle, "never back to idle");
         assert!(before != State::Completed || state == State::Completed || machine.is_expelled(), "completed stays");
         if let (Some(start), Some(end)) = (machine.start_time(), machine.end_time()) {
