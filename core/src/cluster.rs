@@ -283,6 +283,12 @@ impl Cluster {
         self.members.iter().find(|member| member.node_id == node_id)
     }
 
+    /// The keys that a node has and had.
+    pub fn keys_of(&self, node_id: Id) -> impl Iterator<Item = Key> {
+        let before = self.retired.iter().filter(move |node| node.node_id == node_id).map(|node| node.key);
+        self.member_of(node_id).map(|member| member.key).into_iter().chain(before)
+    }
+
     /// The member with this number; not one that is still about to replace it.
     #[must_use]
     pub fn member(&self, uid: u32) -> Option<&Member> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use bootstrapd_tests::sim;
+use bootstrapd_tests::sim::{self, Tally};
 
 fn main() -> ExitCode {
     let number = |name: &str, otherwise: u64| {
@@ -18,34 +18,52 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let next = AtomicU64::new(from);
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let counts = thread::scope(|scope| {
+    let sum = thread::scope(|scope| {
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| work(&next, from + seeds, is_told))).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap()).fold([0; 4], |sum, count| {
-            [sum[0] + count[0], sum[1] + count[1], sum[2] + count[2], sum[3] + count[3]]
-        })
+        workers.into_iter().map(|worker| worker.join().unwrap()).fold(Sum::default(), Sum::with)
     });
-    let [broken, messages, rolled_back, unnoticed] = counts;
     let seconds = start.elapsed().as_secs_f64();
-    println!("{seeds} seeds in {seconds:.1} s on {cores} cores, {:.0} a minute; {messages} messages", seeds as f64 * 60.0 / seconds);
-    println!("{broken} broke a rule; {rolled_back} had a disk that went back in time, of which {unnoticed} did not come to rest");
+    println!("{seeds} seeds in {seconds:.1} s on {cores} cores, {:.0} a minute", seeds as f64 * 60.0 / seconds);
+    println!("{:?}", sum.tally);
+    let Sum { broken, apart, unsettled, .. } = sum;
+    println!("{apart} had a disk that went back in time, or were recovered beside a living founder; {unsettled} of these did not come to rest");
+    println!("{broken} broke a rule");
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn work(next: &AtomicU64, end: u64, is_told: bool) -> [u64; 4] {
-    let mut counts = [0; 4];
+#[derive(Default)]
+struct Sum {
+    broken: u64,
+    apart: u64,
+    unsettled: u64,
+    tally: Tally,
+}
+
+impl Sum {
+    fn with(mut self, other: Self) -> Self {
+        self.broken += other.broken;
+        self.apart += other.apart;
+        self.unsettled += other.unsettled;
+        self.tally += other.tally;
+        self
+    }
+}
+
+fn work(next: &AtomicU64, end: u64, is_told: bool) -> Sum {
+    let mut sum = Sum::default();
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= end {
-            return counts;
+            return sum;
         }
         match sim::run(seed, is_told) {
             Ok(outcome) => {
-                counts[1] += outcome.messages;
-                counts[2] += u64::from(outcome.rolled_back);
-                counts[3] += u64::from(outcome.unnoticed);
+                sum.tally += outcome.tally;
+                sum.apart += u64::from(outcome.rolled_back || outcome.rash);
+                sum.unsettled += u64::from(outcome.is_unsettled);
             }
             Err(broken) => {
-                counts[0] += 1;
+                sum.broken += 1;
                 println!("seed {seed}: {broken}");
             }
         }

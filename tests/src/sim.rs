@@ -11,7 +11,7 @@ mod world;
 use agent::Agent;
 use chaos::Chaos;
 use rules::must;
-pub use rules::Broken;
+pub use rules::{Broken, Tally};
 use world::World;
 
 /// Room for any record.
@@ -26,12 +26,14 @@ const QUIET_MS: u64 = 30_000;
 /// What came of a seed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outcome {
-    /// Requests from node to node.
-    pub messages: u64,
+    /// What happened.
+    pub tally: Tally,
     /// Whether a disk went back in time.
     pub rolled_back: bool,
-    /// Whether the cluster did not come to rest after that: nothing can see some of what follows.
-    pub unnoticed: bool,
+    /// Whether a cluster was recovered while a founder of it was still there.
+    pub rash: bool,
+    /// Whether the cluster did not come to rest after either.
+    pub is_unsettled: bool,
 }
 
 /// Lives through what a seed has in store, and prints all of it where `is_told`.
@@ -42,20 +44,19 @@ pub fn run(seed: u64, is_told: bool) -> Result<Outcome, Broken> {
     let places = 2 + usize::try_from(Seeded::new(!seed).below(6)).unwrap();
     let mut world = World::new(seed, places);
     world.is_told = is_told;
-    let lived = live(&mut world);
-    let outcome = Outcome { messages: world.messages, rolled_back: world.rules.rolled_back, unnoticed: lived.is_err() };
-    match lived {
-        Err(broken) if !world.rules.rolled_back => Err(Broken(format!("{broken} (at {} ms)", world.now_ms))),
-        Err(_) | Ok(()) => Ok(outcome),
-    }
+    let at = |broken: Broken, world: &World| Broken(format!("{broken} (at {} ms)", world.now_ms));
+    live(&mut world).map_err(|broken| at(broken, &world))?;
+    let rested = is_at_rest(&world).map_err(|broken| at(broken, &world));
+    let (tally, rolled_back, rash) = (world.rules.tally, world.rules.rolled_back, world.rules.rash);
+    let outcome = Outcome { tally, rolled_back, rash, is_unsettled: rested.is_err() };
+    if rolled_back || rash { Ok(outcome) } else { rested.map(|()| outcome) }
 }
 
 fn live(world: &mut World) -> Result<(), Broken> {
     world.run_until(WILD_MS, Chaos::Wild)?;
     chaos::heal(world)?;
     world.run_until(WILD_MS + CALM_MS, Chaos::Calm)?;
-    world.run_until(WILD_MS + CALM_MS + QUIET_MS, Chaos::Quiet)?;
-    is_at_rest(world)
+    world.run_until(WILD_MS + CALM_MS + QUIET_MS, Chaos::Quiet)
 }
 
 /// Whether every node is in a cluster, and each cluster is of one mind.

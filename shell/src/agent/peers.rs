@@ -487,7 +487,8 @@ impl Agent {
             cluster.retired.iter().filter(|node| node.node_id == from).map(|node| (node.key, Sender::Stranger));
         // Who intercepts a member's question must not make it one of a stranger: members have but their own key.
         let common = present.is_none().then(|| (seal::common_key(cluster), Sender::Stranger));
-        let own = cluster.member_of(self.machine.node_id()).map(|own| (own.key, Sender::Founder));
+        // Who was founded apart may know this node by a key that it had before.
+        let own = cluster.keys_of(self.machine.node_id()).map(|key| (key, Sender::Founder));
         let (key, sender, text) =
             present.into_iter().chain(retired).chain(common).chain(own).find_map(|(key, sender)| {
                 Some((key, sender, seal::open(&key, ASK, Direction::Request, context, sealed)?))

@@ -466,7 +466,7 @@ impl Agent {
         let present = newest.member_of(from);
         let by_present = present.is_some_and(|member| member.key == key);
         let by_retired = newest.retired.iter().any(|node| node.node_id == from && node.key == key);
-        let by_own = newest.member_of(own).is_some_and(|me| me.key == key);
+        let by_own = newest.keys_of(own).any(|own| own == key);
         // A node that is not known at all tries the key that all nodes of a cluster have ever had.
         let by_common = present.is_none() && !by_own;
         if !(by_present || by_retired || by_common || by_own) {

@@ -9,7 +9,7 @@ use bootstrapd_core::machine::Machine;
 use bootstrapd_core::record::{NodeRecord, decode};
 
 use super::agent::Agent;
-use super::disk::{Disk, read_again};
+use super::disk::{Content, Disk, read_again};
 use super::rules::Broken;
 use super::world::World;
 use super::{RECORD_BYTES, Seeded};
@@ -51,11 +51,11 @@ impl Faults {
             slow: up_to(50, 20),
             save_fails: up_to(30, 20),
             crash: up_to(60, 15),
-            cut: up_to(40, 10),
-            stall: up_to(30, 10),
-            wipe: up_to(25, 5),
+            cut: up_to(40, 15),
+            stall: up_to(30, 15),
+            wipe: up_to(30, 8),
             roll_back: up_to(8, 5),
-            recover: up_to(20, 4),
+            recover: up_to(30, 30),
             second: up_to(15, 3),
         }
     }
@@ -96,15 +96,27 @@ fn anywhere(world: &mut World) -> usize {
     usize::try_from(world.random.below(places)).unwrap()
 }
 
+/// The place of a member, if one is found.
+fn a_member(world: &mut World) -> usize {
+    let first = anywhere(world);
+    let all = world.places.len();
+    let is_member = |place: &usize| world.places[*place].agent.as_ref().is_some_and(|agent| agent.home().is_some());
+    (first..first + all).map(|place| place % all).find(is_member).unwrap_or(first)
+}
+
 /// A client posts to some node, mostly a free one, what most would.
 fn client(world: &mut World, is_calm: bool) -> Result<(), Broken> {
     let place = anywhere(world);
     let Some(agent) = &world.places[place].agent else { return Ok(()) };
-    let (is_free, failure) = (agent.machine.check_free().is_ok(), agent.machine.failure().map(|failure| &failure.cause));
-    let candidate = match failure {
-        Some(Cause::RepairRequired { replace_candidate, .. }) => Some(*replace_candidate),
+    let is_free = agent.machine.check_free().is_ok();
+    let candidate = agent.machine.failure().and_then(|failure| match &failure.cause {
+        Cause::RepairRequired { replace_candidate, .. } => Some(*replace_candidate),
+        // It is told which number it has, and does not know it.
+        Cause::ConfigError { .. } if failure.message.contains("active member already") => {
+            failure.message.rsplit(' ').next().and_then(|uid| uid.parse().ok())
+        }
         _ => None,
-    };
+    });
     if !is_free && !world.random.chance(10) {
         return Ok(());
     }
@@ -122,7 +134,8 @@ fn client(world: &mut World, is_calm: bool) -> Result<(), Broken> {
     let identity = uid.map(|uid| format!(r#","node":{{"identity":{{"uid":{uid}}}}}"#)).unwrap_or_default();
     let mut nodes = Vec::new();
     for _ in 0..=world.random.below(3) {
-        nodes.push(format!(r#""127.0.0.1:{}""#, 1_000 + anywhere(world)));
+        let place = if world.random.chance(20) { anywhere(world) } else { a_member(world) };
+        nodes.push(format!(r#""127.0.0.1:{}""#, 1_000 + place));
     }
     let password = if !is_calm && world.random.chance(5) { "guess" } else { "secret" };
     let (retries, pause) = (world.random.below(3), 1 + world.random.below(5));
@@ -181,11 +194,11 @@ fn misfortune(world: &mut World) -> Result<(), Broken> {
     }
     if world.random.chance(cut) {
         world.places[place].is_cut_off = true;
-    } else if world.random.chance(20) {
+    } else if world.random.chance(8) {
         world.places[place].is_cut_off = false;
     }
     if world.random.chance(stall) {
-        world.places[place].stalled_until_ms = world.now_ms + world.random.below(30_000);
+        world.places[place].stalled_until_ms = world.now_ms + world.random.below(60_000);
     }
     if world.random.chance(wipe) {
         world.stop(place)?;
@@ -280,9 +293,7 @@ fn recover_in_place(world: &mut World, is_it: impl Fn(&Cluster) -> bool) -> Resu
         let mut begun = read_again(&cluster, &mut vec![0; RECORD_BYTES]);
         let epoch_tag = world.random.id();
         if begun.recover_in_place(machine.node_id(), epoch_tag).is_ok() {
-            let begun = Rc::from(begun);
-            world.rules.durable((place, machine.node_id()), Some(&cluster), &begun)?;
-            world.places[place].disk.cluster = Some(begun);
+            world.durable(place, &Content::Newer(Rc::from(begun)))?;
         }
     }
     world.start(place)

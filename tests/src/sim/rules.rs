@@ -10,6 +10,7 @@ use bootstrapd_core::record::Id;
 use bootstrapd_core::status::State;
 
 use super::agent::{Agent, Reply};
+use super::disk::Content;
 
 /// A rule that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,38 @@ struct Given {
     node_id: Id,
 }
 
+/// How much of what happened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Requests from node to node.
+    pub messages: u64,
+    /// Nodes that were stopped in the middle of something.
+    pub crashes: u64,
+    /// Numbers that were given.
+    pub admitted: u64,
+    /// Numbers that went from a dead node to another.
+    pub replaced: u64,
+    /// Epochs that began with a recovery.
+    pub recovered: u64,
+    /// Nodes that were sent away.
+    pub expelled: u64,
+    /// Records that were adopted in vain.
+    pub discarded: u64,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        let Self { messages, crashes, admitted, replaced, recovered, expelled, discarded } = other;
+        self.messages += messages;
+        self.crashes += crashes;
+        self.admitted += admitted;
+        self.replaced += replaced;
+        self.recovered += recovered;
+        self.expelled += expelled;
+        self.discarded += discarded;
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Rules {
@@ -52,9 +85,14 @@ pub(super) struct Rules {
     /// The accepted creates at each place, and the clusters that came of them.
     created: BTreeMap<usize, (u32, u32)>,
     states: BTreeMap<usize, State>,
+    /// What the cluster has lived through.
+    pub(super) tally: Tally,
     /// A disk went back in time. Nothing can see that where nobody is reached who knows better, so what follows is
     /// counted apart.
     pub(super) rolled_back: bool,
+    /// A cluster was recovered while a founder of it was still there. Each is stopped as soon as it hears of the other, but
+    /// some never do: counted apart, too.
+    pub(super) rash: bool,
 }
 
 impl Rules {
@@ -78,10 +116,12 @@ impl Rules {
         &mut self,
         (place, own): (usize, Id),
         before: Option<&Rc<Cluster>>,
-        after: &Rc<Cluster>,
+        content: &Content,
     ) -> Result<(), Broken> {
+        let (Content::Adopted(after) | Content::Newer(after)) = content else { return Ok(()) };
         let before = before.filter(|before| before.cluster_id == after.cluster_id);
-        if let Some(before) = before {
+        // Who was sent away may go wherever it is let in.
+        if let (Some(before), Content::Newer(_)) = (before, content) {
             let is_back = (before.epoch, before.revision, before.next_uid) > (after.epoch, after.revision, after.next_uid);
             let other = before.epoch == after.epoch && before.epoch_tag != after.epoch_tag;
             must!(!is_back || other || self.rolled_back, "a copy goes back at {place}: {:?} to {:?}", before.stamp(), after.stamp());
@@ -102,7 +142,7 @@ impl Rules {
                 must!(made <= accepted, "more clusters than creates at {place}");
                 self.give(after, &after.members[0])?;
             }
-            Some(_) | None => {}
+            Some(_) | None => self.tally.recovered += 1,
         }
         if let Some(known) = self.history.insert(key, Rc::clone(after)) {
             must!(known == *after || self.rolled_back, "two records with one revision: {:?}", after.stamp());
@@ -122,6 +162,7 @@ impl Rules {
         };
         let before = given.iter().find(twice);
         must!(before.is_none() || self.rolled_back, "uid {} is given twice in epoch {epoch}", member.uid);
+        self.tally.admitted += 1;
         given.push(Given { epoch, epoch_tag, node_id });
         Ok(())
     }
@@ -150,6 +191,7 @@ impl Rules {
             let kept = after.members.iter().any(|kept| kept.node_id == member.node_id && kept.uid == member.uid && kept.is_active());
             let replaced = before.members.iter().any(|new| new.uid == member.uid && !new.is_active())
                 && after.members.iter().any(|new| new.uid == member.uid && new.is_active());
+            self.tally.replaced += u64::from(replaced);
             must!(kept || replaced || self.rolled_back, "uid {} is lost", member.uid);
         }
         Ok(())
@@ -180,6 +222,7 @@ impl Rules {
         let expelled = agent.machine.is_expelled();
         for state in agent.states.drain(..) {
             let before = self.states.insert(place, state).unwrap_or(State::Idle);
+            self.tally.expelled += u64::from((before, state) == (State::Completed, State::Error));
             must!(is_arrow(before, state, expelled), "{before:?} leads to {state:?} at {place}");
             if before == state || state != State::Completed || agent.machine.action() != Action::JoinCluster {
                 continue;

@@ -10,7 +10,7 @@ use bootstrapd_core::failure::{Cause, Failure, TriedReason};
 use bootstrapd_core::machine::{Contacted, Event, Trouble};
 use bootstrapd_core::node::NodeInfo;
 use bootstrapd_core::peer::JoinAnswer;
-use bootstrapd_core::record::Membership;
+use bootstrapd_core::record::{Id, Membership};
 
 use super::agent::{About, Agent, BEAT_MS, Moment, Reply, Request, Want, place};
 use super::chaos::{Chaos, Faults};
@@ -30,6 +30,8 @@ pub(super) struct Place {
     pub(super) disk: Disk,
     /// What its disk held some time ago.
     pub(super) copy: Option<Disk>,
+    /// The node that was last started here.
+    node_id: Id,
     /// Unless it is stopped.
     pub(super) agent: Option<Box<Agent>>,
     /// Counts starts and stops: what was meant for an earlier one is lost.
@@ -91,8 +93,6 @@ pub(super) struct World {
     buffer: Vec<u8>,
     /// When the operator last looked.
     pub(super) operator_ms: u64,
-    /// Messages so far.
-    pub(super) messages: u64,
     /// Whether all of it is printed.
     pub(super) is_told: bool,
 }
@@ -127,7 +127,6 @@ impl World {
             calls: BTreeMap::new(),
             buffer: vec![0; RECORD_BYTES],
             operator_ms: 0,
-            messages: 0,
             is_told: false,
         };
         for place in 0..places {
@@ -246,6 +245,7 @@ impl World {
                     false
                 });
                 self.rules.started(place, &agent)?;
+                here.node_id = agent.machine.node_id();
                 here.agent = Some(Box::new(agent));
             }
             Err(why) => {
@@ -268,6 +268,7 @@ impl World {
     /// What must hold and does not.
     pub(super) fn stop(&mut self, place: usize) -> Result<(), Broken> {
         let torn = self.random.chance(50);
+        self.rules.tally.crashes += 1;
         let under_way = self.places[place].saving.pop_front();
         if let (Some(content), true) = (under_way, torn) {
             self.durable(place, &content)?;
@@ -279,11 +280,25 @@ impl World {
         Ok(())
     }
 
-    fn durable(&mut self, place: usize, content: &Content) -> Result<(), Broken> {
-        let here = &mut self.places[place];
-        if let (Some(agent), Content::Adopted(cluster) | Content::Newer(cluster)) = (&here.agent, content) {
-            self.rules.durable((place, agent.machine.node_id()), here.disk.cluster.as_ref(), cluster)?;
+    /// Something is on a node's disk.
+    ///
+    /// # Errors
+    /// What must hold and does not.
+    pub(super) fn durable(&mut self, place: usize, content: &Content) -> Result<(), Broken> {
+        if let Some(cluster) = content.cluster()
+            && cluster.is_founder(self.places[place].node_id)
+            && cluster.epoch > 1
+        {
+            let others = self.places.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, other)| other);
+            let mut founders = others.filter(|other| {
+                other.disk.cluster.as_ref().is_some_and(|theirs| {
+                    theirs.cluster_id == cluster.cluster_id && theirs.is_founder(other.node_id)
+                })
+            });
+            self.rules.rash |= founders.next().is_some();
         }
+        let here = &mut self.places[place];
+        self.rules.durable((place, here.node_id), here.disk.cluster.as_ref(), content)?;
         here.disk.take(content);
         Ok(())
     }
@@ -295,6 +310,9 @@ impl World {
             self.durable(place, &content)?;
         }
         let result = if good { Ok(()) } else { Err(Trouble::try_from("no space").unwrap()) };
+        if matches!(content, Content::Restored(_) | Content::Nothing) {
+            self.rules.tally.discarded += 1;
+        }
         let event = match content {
             Content::Newer(_) => None,
             Content::Node(_) => Some(Event::Persisted(result)),
@@ -353,7 +371,7 @@ impl World {
     }
 
     fn send(&mut self, from: usize, to: usize, (about, mut request): (About, Request), after_ms: u64) {
-        self.messages += 1;
+        self.rules.tally.messages += 1;
         let call = self.number();
         let incarnation = self.places[from].incarnation;
         self.calls.insert(call, Call { from, incarnation, to, about });
