@@ -116,8 +116,8 @@ impl Peers {
     /// Another node than `own` and the founder.
     fn next_of(&mut self, cluster: &Cluster, own: Id) -> Option<Id> {
         let others = || {
-            let is_other =
-                |member: &&Member| member.is_active() && member.node_id != own && member.uid != cluster.founder_uid;
+            // One that had not confirmed when this copy was made may have since.
+            let is_other = |member: &&Member| member.node_id != own && member.uid != cluster.founder_uid;
             cluster.members.iter().filter(is_other)
         };
         self.turn = self.turn.wrapping_add(1);
