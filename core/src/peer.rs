@@ -99,29 +99,22 @@ impl Peers {
         }
         let silence = now_ms.saturating_sub(self.founder_answered_ms);
         let is_silent = silence > self.beat_ms.saturating_mul(SILENT_BEATS);
-        let other = if is_silent { self.next_of(cluster, own) } else { None };
+        let other = if is_silent { other(cluster, own, self.next_turn()) } else { None };
         cluster.founder().map(|founder| founder.node_id).into_iter().chain(other).collect()
     }
 
     /// Whom a joiner that has made the record its own asks to be known as a member.
     pub fn confirmation(&mut self, cluster: &Cluster, own: Id) -> Option<Id> {
         let founder = cluster.founder().map(|founder| founder.node_id);
-        if self.turn % FOUNDER_TURNS == FOUNDER_TURNS - 1 {
-            return self.next_of(cluster, own).or(founder);
-        }
-        self.turn = self.turn.wrapping_add(1);
-        founder
+        let turn = self.next_turn();
+        let others = turn.checked_div(FOUNDER_TURNS).filter(|_| turn % FOUNDER_TURNS == FOUNDER_TURNS - 1);
+        others.and_then(|turn| other(cluster, own, turn)).or(founder)
     }
 
-    /// Another node than `own` and the founder.
-    fn next_of(&mut self, cluster: &Cluster, own: Id) -> Option<Id> {
-        let others = || {
-            // One that had not confirmed when this copy was made may have since.
-            let is_other = |member: &&Member| member.node_id != own && member.uid != cluster.founder_uid;
-            cluster.members.iter().filter(is_other)
-        };
-        self.turn = self.turn.wrapping_add(1);
-        others().nth(self.turn.checked_rem(others().count())?).map(|member| member.node_id)
+    const fn next_turn(&mut self) -> usize {
+        let turn = self.turn;
+        self.turn = turn.wrapping_add(1);
+        turn
     }
 
     /// Whether a founder may admit yet: after a start it first hears all members, or waits for three beats.
@@ -306,6 +299,16 @@ impl Peers {
             }
         }
     }
+}
+
+/// Of the nodes beside `own` and the founder the one whose turn it is. One that had not confirmed when this copy was made
+/// may have since.
+fn other(cluster: &Cluster, own: Id, turn: usize) -> Option<Id> {
+    let others = || {
+        let is_other = |member: &&Member| member.node_id != own && member.uid != cluster.founder_uid;
+        cluster.members.iter().filter(is_other)
+    };
+    others().nth(turn.checked_rem(others().count())?).map(|member| member.node_id)
 }
 
 #[cfg(test)]
