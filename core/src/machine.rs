@@ -201,14 +201,12 @@ impl Machine {
         }
         self.action = action;
         match self.mode {
-            Mode::Act => {
-                Ok(if self.has_leftover {
-                    self.phase = Phase::Clearing { before, at: now };
-                    Effect::Persist
-                } else {
-                    self.accept(before, now)
-                })
-            }
+            Mode::Act => Ok(if self.has_leftover {
+                self.phase = Phase::Clearing { before, at: now };
+                Effect::Persist
+            } else {
+                self.accept(before, now)
+            }),
             Mode::Validate => {
                 self.paths.clone_from(&self.config.node.paths);
                 self.begin(now);

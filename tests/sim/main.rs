@@ -26,7 +26,9 @@ fn main() -> ExitCode {
     println!("{seeds} seeds in {seconds:.1} s on {cores} cores, {:.0} a minute", seeds as f64 * 60.0 / seconds);
     println!("{:?}", sum.tally);
     let Sum { broken, apart, unsettled, .. } = sum;
-    println!("{apart} had a disk that went back in time, or were recovered beside a living founder; {unsettled} of these did not come to rest");
+    println!(
+        "{apart} had a disk that went back in time, or were recovered twice or beside a living founder; {unsettled} of these did not come to rest"
+    );
     println!("{broken} broke a rule");
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

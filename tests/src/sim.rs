@@ -62,7 +62,8 @@ fn live(world: &mut World) -> Result<(), Broken> {
 /// Whether every node is in a cluster, and each cluster is of one mind.
 fn is_at_rest(world: &World) -> Result<(), Broken> {
     let agents = || world.places.iter().filter_map(|place| place.agent.as_deref());
-    for (place, agent) in world.places.iter().enumerate().filter_map(|(at, place)| Some((at, place.agent.as_deref()?))) {
+    for (place, agent) in world.places.iter().enumerate().filter_map(|(at, place)| Some((at, place.agent.as_deref()?)))
+    {
         let (state, failure) = (agent.machine.state(), agent.machine.failure());
         let Some(home) = agent.home() else {
             let why = failure.map(|failure| failure.message.as_str());
@@ -83,9 +84,9 @@ fn is_at_rest(world: &World) -> Result<(), Broken> {
         // README for who has to tell it.
         for other in agents().filter_map(|other| Some((other.machine.node_id(), other.home()?))) {
             let is_behind = other.1.cluster_id == home.cluster_id && other.1.epoch < home.epoch;
-            let same = cluster.member_of(other.0).is_some_and(|known| {
-                other.1.member_of(other.0).is_some_and(|member| member.key == known.key)
-            });
+            let same = cluster
+                .member_of(other.0)
+                .is_some_and(|known| other.1.member_of(other.0).is_some_and(|member| member.key == known.key));
             must!(!is_behind || !same, "the epoch of a member is over, and it does not know");
         }
         must!(cluster == home, "{place} has another copy: {:?}, {:?}", home.stamp(), cluster.stamp());
@@ -94,7 +95,10 @@ fn is_at_rest(world: &World) -> Result<(), Broken> {
         must!(cluster.members.iter().all(|member| member.is_active()), "somebody has not confirmed");
         let down = founder.peers.down(&cluster, founder.machine.node_id(), world.now_ms);
         must!(member.is_some_and(|member| !down.contains(&member.uid)), "{place} is down and alive");
-        must!(agent.machine.membership().map(|own| own.uid) == member.map(|member| member.uid), "{place} has two numbers");
+        must!(
+            agent.machine.membership().map(|own| own.uid) == member.map(|member| member.uid),
+            "{place} has two numbers"
+        );
     }
     Ok(())
 }

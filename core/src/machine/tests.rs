@@ -461,7 +461,8 @@ fn what_cannot_be_taken_back_is_taken_back_before_anything_else() {
     assert_eq!(machine.handle(failure(Effect::Discard), &facts(), at(300)), None);
     assert_eq!((machine.state(), code(&machine)), (State::Error, Some("internal_error")));
 
-    let body = CREATE.replace("\"cluster\"", "\"node\":{\"paths\":{\"ccs_persistent_path\":\"/elsewhere\"}},\"cluster\"");
+    let body =
+        CREATE.replace("\"cluster\"", "\"node\":{\"paths\":{\"ccs_persistent_path\":\"/elsewhere\"}},\"cluster\"");
     let start = |machine: &mut Machine| machine.start(Action::CreateCluster, body.as_bytes(), at(400)).unwrap();
     for went in [&[F][..], &[T, F]] {
         assert_eq!(start(&mut machine), Effect::Persist);

@@ -14,11 +14,13 @@ impl Machine {
     #[must_use]
     pub fn state(&self) -> State {
         match self.phase {
-            Phase::AtRest(rest) | Phase::Accepting { before: rest, .. } | Phase::Clearing { before: rest, .. } => match rest {
-                Rest::Idle => State::Idle,
-                Rest::Failed => State::Error,
-                Rest::Completed => State::Completed,
-            },
+            Phase::AtRest(rest) | Phase::Accepting { before: rest, .. } | Phase::Clearing { before: rest, .. } => {
+                match rest {
+                    Rest::Idle => State::Idle,
+                    Rest::Failed => State::Error,
+                    Rest::Completed => State::Completed,
+                }
+            }
             Phase::CheckingPaths | Phase::VerifyingLicense => State::Initiated,
             Phase::Failing { from } => from,
             Phase::Founding

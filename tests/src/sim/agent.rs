@@ -178,7 +178,12 @@ impl Agent {
     }
 
     /// A caller posts a body.
-    pub(super) fn post(&mut self, action: bootstrapd_core::config::Action, body: &str, moment: &mut Moment<'_>) -> bool {
+    pub(super) fn post(
+        &mut self,
+        action: bootstrapd_core::config::Action,
+        body: &str,
+        moment: &mut Moment<'_>,
+    ) -> bool {
         let started = self.machine.start(action, body.as_bytes(), moment.time());
         let accepted = started.is_ok();
         self.states.push(self.machine.state());
@@ -215,7 +220,8 @@ impl Agent {
                 self.wants.push(Want::Save(before.map_or(Content::Nothing, Content::Restored)));
             }
             Effect::Contact { node } => {
-                let to = self.machine.contact(node).unwrap().rsplit(':').next().unwrap().parse::<u16>().unwrap() - 1_000;
+                let to =
+                    self.machine.contact(node).unwrap().rsplit(':').next().unwrap().parse::<u16>().unwrap() - 1_000;
                 self.contact(to, false, moment);
             }
             Effect::Wait { seconds } => self.wants.push(Want::Wait(u64::from(seconds) * 1_000)),
@@ -252,8 +258,7 @@ impl Agent {
         moment: &mut Moment<'_>,
     ) -> Result<bootstrapd_core::record::Membership, bootstrapd_core::failure::Failure> {
         let mut cluster = read_again(self.recovery.as_ref().unwrap(), moment.buffer);
-        let recovery =
-            bootstrapd_core::cluster::Recovery { epoch_tag: moment.random.id(), key: moment.random.key() };
+        let recovery = bootstrapd_core::cluster::Recovery { epoch_tag: moment.random.id(), key: moment.random.key() };
         let membership = self.machine.recovered(&mut cluster, &recovery, &self.facts)?;
         self.founded = Some(Rc::from(cluster));
         Ok(membership)
@@ -353,7 +358,11 @@ impl Agent {
 
     /// The record that it speaks by: that of its cluster, or that of the one that has admitted it.
     fn speaks_by(&self) -> Option<Rc<Cluster>> {
-        if self.machine.is_member() { self.cluster.clone() } else { self.founded.clone().filter(|_| self.machine.adopted().is_some()) }
+        if self.machine.is_member() {
+            self.cluster.clone()
+        } else {
+            self.founded.clone().filter(|_| self.machine.adopted().is_some())
+        }
     }
 
     /// The same, or a newer one that is not durable yet.
@@ -412,7 +421,8 @@ impl Agent {
             *(if self.machine.is_member() { &mut self.cluster } else { &mut self.founded }) = Some(kept);
         }
         let durable = self.cluster.as_ref().map_or_else(Age::default, |cluster| age(cluster));
-        let (ready, rest) = std::mem::take(&mut self.pending).into_iter().partition(|pending| !good || pending.1 <= durable);
+        let (ready, rest) =
+            std::mem::take(&mut self.pending).into_iter().partition(|pending| !good || pending.1 <= durable);
         self.pending = rest;
         let ready: Vec<(u64, Age, Reply, Reply)> = ready;
         for (call, _, reply, otherwise) in ready {
@@ -513,8 +523,7 @@ impl Agent {
         let copy = age(&draft);
         let gets = message.ask == Ask::Record
             && matches!(answer.word, bootstrapd_core::peer::Word::Done | bootstrapd_core::peer::Word::Outdated);
-        let reply =
-            if gets { Reply::Record(Rc::clone(durable)) } else { Reply::Answer(Box::new(answer.clone())) };
+        let reply = if gets { Reply::Record(Rc::clone(durable)) } else { Reply::Answer(Box::new(answer.clone())) };
         if consequence == Consequence::Changed {
             self.stage(draft);
         } else {
@@ -570,7 +579,9 @@ impl fmt::Debug for Reply {
         match self {
             Self::Refused(known) => write!(f, "refused {known}"),
             Self::Join(answer) => match &**answer {
-                JoinAnswer::Refused(failure) => write!(f, "not admitted: {}, {}", failure.cause.code(), failure.message),
+                JoinAnswer::Refused(failure) => {
+                    write!(f, "not admitted: {}, {}", failure.cause.code(), failure.message)
+                }
                 answer => write!(f, "{answer:?}"),
             },
             Self::Record(cluster) => write!(f, "record {}", brief(&cluster.stamp())),

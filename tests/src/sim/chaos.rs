@@ -14,6 +14,9 @@ use super::rules::Broken;
 use super::world::World;
 use super::{RECORD_BYTES, Seeded};
 
+/// From then on the operator resets joiners that still wait.
+const PATIENCE_MS: u64 = 300_000;
+
 /// How bad it gets: of a hundred messages, saves or strikes, how many.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
@@ -248,11 +251,10 @@ fn operator(world: &mut World) -> Result<(), Broken> {
             return recover_in_place(world, |home| home.cluster_id == cluster_id);
         }
     }
-    // A joiner whose cluster is no more waits for it for ever.
+    // A joiner waits for ever for a cluster that is no more, or of which it knows nobody that is still there.
+    let is_late = world.now_ms > PATIENCE_MS;
     for place in 0..world.places.len() {
-        let Some(agent) = &world.places[place].agent else { continue };
-        let waits = agent.machine.adopted().and_then(|_| agent.founded.clone());
-        if waits.is_some_and(|waits| !is_there(world, &waits)) {
+        if world.places[place].agent.as_ref().is_some_and(|agent| is_late && agent.machine.adopted().is_some()) {
             world.stop(place)?;
             change_disk(world, place, Disk::default());
             return world.start(place);
@@ -261,17 +263,14 @@ fn operator(world: &mut World) -> Result<(), Broken> {
     Ok(())
 }
 
-fn is_there(world: &World, cluster: &Cluster) -> bool {
-    let mut homes = world.places.iter().filter_map(|place| place.agent.as_deref()).filter_map(Agent::home);
-    homes.any(|home| home.cluster_id == cluster.cluster_id)
-}
-
 /// Whether there is exactly one founder of the latest epoch, and it admits.
 fn has_founder(world: &World, is_it: impl Fn(&Cluster) -> bool) -> bool {
     let agents = world.places.iter().filter_map(|place| place.agent.as_deref());
-    let homes: Vec<_> = agents.filter_map(|agent| Some((agent, agent.home()?))).filter(|(_, home)| is_it(home)).collect();
+    let homes: Vec<_> =
+        agents.filter_map(|agent| Some((agent, agent.home()?))).filter(|(_, home)| is_it(home)).collect();
     let last = homes.iter().map(|(_, home)| home.epoch).max();
-    let mut founders = homes.iter().filter(|(agent, home)| Some(home.epoch) == last && home.is_founder(agent.machine.node_id()));
+    let mut founders =
+        homes.iter().filter(|(agent, home)| Some(home.epoch) == last && home.is_founder(agent.machine.node_id()));
     matches!((founders.next(), founders.next()), (Some((founder, _)), None) if founder.peers.bar.is_none())
 }
 

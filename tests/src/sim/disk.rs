@@ -62,7 +62,9 @@ impl Disk {
     pub(super) fn take(&mut self, content: &Content) {
         match content {
             Content::Node(bytes) => self.node = Some(Rc::clone(bytes)),
-            Content::Adopted(cluster) | Content::Newer(cluster) | Content::Restored(cluster) => self.cluster = Some(Rc::clone(cluster)),
+            Content::Adopted(cluster) | Content::Newer(cluster) | Content::Restored(cluster) => {
+                self.cluster = Some(Rc::clone(cluster))
+            }
             Content::Nothing => self.cluster = None,
         }
     }

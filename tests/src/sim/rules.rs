@@ -76,6 +76,8 @@ impl std::ops::AddAssign for Tally {
 pub(super) struct Rules {
     /// The writer of each epoch.
     writers: BTreeMap<[u8; 16], Id>,
+    /// The first tag of each recovered epoch of a cluster.
+    epochs: BTreeMap<([u8; 16], u32), Id>,
     /// Everything that a writer has made durable.
     history: BTreeMap<([u8; 16], u64), Rc<Cluster>>,
     /// To whom each number of a cluster was given.
@@ -90,8 +92,8 @@ pub(super) struct Rules {
     /// A disk went back in time. Nothing can see that where nobody is reached who knows better, so what follows is
     /// counted apart.
     pub(super) rolled_back: bool,
-    /// A cluster was recovered while a founder of it was still there. Each is stopped as soon as it hears of the other, but
-    /// some never do: counted apart, too.
+    /// A cluster was recovered twice from one record, or while a founder of it was still there. Each is stopped as soon as it
+    /// hears of the other, but some never do: counted apart, too.
     pub(super) rash: bool,
 }
 
@@ -122,9 +124,15 @@ impl Rules {
         let before = before.filter(|before| before.cluster_id == after.cluster_id);
         // Who was sent away may go wherever it is let in.
         if let (Some(before), Content::Newer(_)) = (before, content) {
-            let is_back = (before.epoch, before.revision, before.next_uid) > (after.epoch, after.revision, after.next_uid);
+            let is_back =
+                (before.epoch, before.revision, before.next_uid) > (after.epoch, after.revision, after.next_uid);
             let other = before.epoch == after.epoch && before.epoch_tag != after.epoch_tag;
-            must!(!is_back || other || self.rolled_back, "a copy goes back at {place}: {:?} to {:?}", before.stamp(), after.stamp());
+            must!(
+                !is_back || other || self.rolled_back,
+                "a copy goes back at {place}: {:?} to {:?}",
+                before.stamp(),
+                after.stamp()
+            );
         }
         let key = (after.epoch_tag.0, after.revision);
         if !after.is_founder(own) {
@@ -142,7 +150,11 @@ impl Rules {
                 must!(made <= accepted, "more clusters than creates at {place}");
                 self.give(after, &after.members[0])?;
             }
-            Some(_) | None => self.tally.recovered += 1,
+            Some(_) | None => {
+                self.tally.recovered += 1;
+                let first = *self.epochs.entry((after.cluster_id.0, after.epoch)).or_insert(after.epoch_tag);
+                self.rash |= first != after.epoch_tag;
+            }
         }
         if let Some(known) = self.history.insert(key, Rc::clone(after)) {
             must!(known == *after || self.rolled_back, "two records with one revision: {:?}", after.stamp());
@@ -157,9 +169,7 @@ impl Rules {
         let given = self.given.entry((cluster.cluster_id.0, member.uid)).or_default();
         let (epoch, epoch_tag, node_id) = (cluster.epoch, cluster.epoch_tag, member.node_id);
         // Two who recover at once from one record cannot know of each other.
-        let twice = |known: &&Given| {
-            known.node_id != node_id && (known.epoch != epoch || known.epoch_tag == epoch_tag)
-        };
+        let twice = |known: &&Given| known.node_id != node_id && (known.epoch != epoch || known.epoch_tag == epoch_tag);
         let before = given.iter().find(twice);
         must!(before.is_none() || self.rolled_back, "uid {} is given twice in epoch {epoch}", member.uid);
         self.tally.admitted += 1;
@@ -188,7 +198,10 @@ impl Rules {
             );
         }
         for member in before.members.iter().filter(|member| member.is_active()) {
-            let kept = after.members.iter().any(|kept| kept.node_id == member.node_id && kept.uid == member.uid && kept.is_active());
+            let kept = after
+                .members
+                .iter()
+                .any(|kept| kept.node_id == member.node_id && kept.uid == member.uid && kept.is_active());
             let replaced = before.members.iter().any(|new| new.uid == member.uid && !new.is_active())
                 && after.members.iter().any(|new| new.uid == member.uid && new.is_active());
             self.tally.replaced += u64::from(replaced);
@@ -248,7 +261,10 @@ impl Rules {
 fn is_arrow(from: State, to: State, expelled: bool) -> bool {
     match (from, to) {
         (State::Idle | State::Error, State::Initiated | State::Error)
-        | (State::Initiated, State::CreatingCluster | State::JoiningCluster | State::RecoveringCluster | State::Error)
+        | (
+            State::Initiated,
+            State::CreatingCluster | State::JoiningCluster | State::RecoveringCluster | State::Error,
+        )
         | (
             State::CreatingCluster | State::JoiningCluster | State::RecoveringCluster,
             State::Completed | State::Error,

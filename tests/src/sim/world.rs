@@ -290,11 +290,12 @@ impl World {
             && cluster.epoch > 1
         {
             let others = self.places.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, other)| other);
-            let mut founders = others.filter(|other| {
-                other.disk.cluster.as_ref().is_some_and(|theirs| {
-                    theirs.cluster_id == cluster.cluster_id && theirs.is_founder(other.node_id)
-                })
-            });
+            let mut founders =
+                others.filter(|other| {
+                    other.disk.cluster.as_ref().is_some_and(|theirs| {
+                        theirs.cluster_id == cluster.cluster_id && theirs.is_founder(other.node_id)
+                    })
+                });
             self.rules.rash |= founders.next().is_some();
         }
         let here = &mut self.places[place];
@@ -436,7 +437,12 @@ impl World {
     ///
     /// # Errors
     /// What must hold and does not.
-    pub(super) fn post(&mut self, place: usize, action: bootstrapd_core::config::Action, body: &str) -> Result<bool, Broken> {
+    pub(super) fn post(
+        &mut self,
+        place: usize,
+        action: bootstrapd_core::config::Action,
+        body: &str,
+    ) -> Result<bool, Broken> {
         let accepted = act!(self, place, |agent, moment| agent.post(action, body, moment)).unwrap_or_default();
         self.settle(place)?;
         Ok(accepted)

@@ -161,7 +161,10 @@ impl Node {
         assert!(self.kept || !in_cluster, "whenever a restart comes, it finds the record of the node's cluster");
         let disk = StdString::from_utf8_lossy(&self.disk);
         let is_removed = |standing| disk.contains(&std::format!(r#""standing":"{standing}""#));
-        assert!(!self.remains || !is_removed("failed"), "no start takes what an attempt has left for a member's record");
+        assert!(
+            !self.remains || !is_removed("failed"),
+            "no start takes what an attempt has left for a member's record"
+        );
         assert!(before == State::Idle || state != State::Idle, "never back to idle");
         assert!(before != State::Completed || state == State::Completed || machine.is_expelled(), "completed stays");
         if let (Some(start), Some(end)) = (machine.start_time(), machine.end_time()) {
