@@ -1,5 +1,13 @@
 //! Lives through many seeds of the simulator: `sim --seeds N --from SEED`. Prints each seed that breaks a rule; with
-//! `--tell`, all that happens.
+//! `--tell`, all that happens. `sim --growth`: how a cluster's record and the cost of an admission grow.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_precision_loss,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a program for developers, and its numbers are small"
+)]
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +17,9 @@ use std::time::Instant;
 use bootstrapd_tests::sim::{self, Tally};
 
 fn main() -> ExitCode {
+    if std::env::args().any(|word| word == "--growth") {
+        return grow();
+    }
     let number = |name: &str, otherwise: u64| {
         let mut given = std::env::args().skip_while(move |word| word != name).skip(1);
         given.next().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}: {text} is no number")))
@@ -20,7 +31,7 @@ fn main() -> ExitCode {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let sum = thread::scope(|scope| {
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| work(&next, from + seeds, is_told))).collect();
-        workers.into_iter().map(|worker| worker.join().unwrap()).fold(Sum::default(), Sum::with)
+        workers.into_iter().map(|worker| worker.join().unwrap()).fold(Sum::default(), |sum, other| sum.with(&other))
     });
     let seconds = start.elapsed().as_secs_f64();
     println!("{seeds} seeds in {seconds:.1} s on {cores} cores, {:.0} a minute", seeds as f64 * 60.0 / seconds);
@@ -33,6 +44,14 @@ fn main() -> ExitCode {
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+fn grow() -> ExitCode {
+    println!("members  record, bytes  admission, ns  judging it alone, ns");
+    for sim::Growth { members, record_bytes, admit, judge } in sim::growth() {
+        println!("{members:>7}  {record_bytes:>13}  {:>13}  {:>20}", admit.as_nanos(), judge.as_nanos());
+    }
+    ExitCode::SUCCESS
+}
+
 #[derive(Default)]
 struct Sum {
     broken: u64,
@@ -42,7 +61,7 @@ struct Sum {
 }
 
 impl Sum {
-    fn with(mut self, other: Self) -> Self {
+    fn with(mut self, other: &Self) -> Self {
         self.broken += other.broken;
         self.apart += other.apart;
         self.unsettled += other.unsettled;

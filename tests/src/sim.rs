@@ -5,11 +5,14 @@
 mod agent;
 mod chaos;
 mod disk;
+mod growth;
 mod rules;
 mod world;
 
 use agent::Agent;
+use bootstrapd_core::cluster::Member;
 use chaos::Chaos;
+pub use growth::{Growth, growth};
 use rules::must;
 pub use rules::{Broken, Tally};
 use world::World;
@@ -91,8 +94,8 @@ fn is_at_rest(world: &World) -> Result<(), Broken> {
         }
         must!(cluster == home, "{place} has another copy: {:?}, {:?}", home.stamp(), cluster.stamp());
         let member = cluster.member_of(own);
-        must!(member.is_some_and(|member| member.is_active()), "{place} is completed and no member");
-        must!(cluster.members.iter().all(|member| member.is_active()), "somebody has not confirmed");
+        must!(member.is_some_and(Member::is_active), "{place} is completed and no member");
+        must!(cluster.members.iter().all(Member::is_active), "somebody has not confirmed");
         let down = founder.peers.down(&cluster, founder.machine.node_id(), world.now_ms);
         must!(member.is_some_and(|member| !down.contains(&member.uid)), "{place} is down and alive");
         must!(

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::rc::Rc;
 
-use bootstrapd_core::cluster::{Cluster, JoinRequest, Key, Stamp};
-use bootstrapd_core::config::Paths;
-use bootstrapd_core::machine::{Confirmed, Effect, Event, Machine};
+use bootstrapd_core::cluster::{Cluster, JoinRequest, Key, PasswordHash, Recovery, Registration, Seed, Stamp};
+use bootstrapd_core::config::{Action, Paths};
+use bootstrapd_core::failure::{Failure, TriedReason};
+use bootstrapd_core::machine::{Confirmed, Effect, Event, FileId, Machine, PathsFound};
 use bootstrapd_core::node::NodeInfo;
-use bootstrapd_core::peer::{Answer, Ask, Consequence, JoinAnswer, Message, Peers};
-use bootstrapd_core::record::{Id, NodeRecord, Standing};
+use bootstrapd_core::peer::{Answer, Ask, Consequence, JoinAnswer, Message, Peers, Word};
+use bootstrapd_core::record::{Id, Membership, NodeRecord, Standing, decode};
 use bootstrapd_core::status::State;
 use bootstrapd_core::time::Timestamp;
 
@@ -140,7 +141,7 @@ impl Agent {
             return Ok(agent);
         };
         let mut record = Box::<NodeRecord>::default();
-        bootstrapd_core::record::decode(bytes, &mut *record).map_err(|_| "the node's record cannot be read")?;
+        decode(bytes, &mut *record).map_err(|_| "the node's record cannot be read")?;
         machine.restore(&record, &defaults, moment.time());
         let belongs = machine.is_member() || machine.is_expelled() || machine.adopted().is_some();
         match (&disk.cluster, record.membership) {
@@ -178,12 +179,7 @@ impl Agent {
     }
 
     /// A caller posts a body.
-    pub(super) fn post(
-        &mut self,
-        action: bootstrapd_core::config::Action,
-        body: &str,
-        moment: &mut Moment<'_>,
-    ) -> bool {
+    pub(super) fn post(&mut self, action: Action, body: &str, moment: &mut Moment<'_>) -> bool {
         let started = self.machine.start(action, body.as_bytes(), moment.time());
         let accepted = started.is_ok();
         self.states.push(self.machine.state());
@@ -208,7 +204,7 @@ impl Agent {
                 self.happened(event, moment);
             }
             Effect::ReadRecovery => {
-                let event = Event::RecoveryRead(self.recover(moment));
+                let event = Event::RecoveryRead(self.recover(moment).map_err(|failure| *failure));
                 self.happened(event, moment);
             }
             Effect::Adopt => {
@@ -239,13 +235,13 @@ impl Agent {
         self.wants.push(Want::Send { to, about: About::Contact { again }, after_ms: 0, request });
     }
 
-    fn found(&mut self, moment: &mut Moment<'_>) -> bootstrapd_core::record::Membership {
-        let seed = bootstrapd_core::cluster::Seed {
+    fn found(&mut self, moment: &mut Moment<'_>) -> Membership {
+        let seed = Seed {
             cluster_id: moment.random.id(),
             epoch_tag: moment.random.id(),
             key: moment.random.key(),
-            password: Default::default(),
-            registration: Default::default(),
+            password: PasswordHash::default(),
+            registration: Registration::default(),
         };
         let cluster = self.machine.found(seed, &self.facts, moment.time());
         let membership = cluster.membership(self.machine.node_id()).unwrap();
@@ -253,13 +249,10 @@ impl Agent {
         membership
     }
 
-    fn recover(
-        &mut self,
-        moment: &mut Moment<'_>,
-    ) -> Result<bootstrapd_core::record::Membership, bootstrapd_core::failure::Failure> {
+    fn recover(&mut self, moment: &mut Moment<'_>) -> Result<Membership, Box<Failure>> {
         let mut cluster = read_again(self.recovery.as_ref().unwrap(), moment.buffer);
-        let recovery = bootstrapd_core::cluster::Recovery { epoch_tag: moment.random.id(), key: moment.random.key() };
-        let membership = self.machine.recovered(&mut cluster, &recovery, &self.facts)?;
+        let recovery = Recovery { epoch_tag: moment.random.id(), key: moment.random.key() };
+        let membership = self.machine.recovered(&mut cluster, &recovery, &self.facts).map_err(Box::new)?;
         self.founded = Some(Rc::from(cluster));
         Ok(membership)
     }
@@ -334,7 +327,11 @@ impl Agent {
                 let Some(newest) = self.newest() else { return };
                 match Peers::follow(&newest, own, &newer) {
                     Consequence::Changed => self.stage((*newer).clone()),
-                    other => self.conclude(other, own, moment),
+                    other @ (Consequence::Nothing
+                    | Consequence::Follow
+                    | Consequence::Invite
+                    | Consequence::Superseded
+                    | Consequence::Expelled) => self.conclude(other, own, moment),
                 }
             }
             _ => {}
@@ -453,7 +450,7 @@ impl Agent {
         let clocks = (moment.now_ms, 1_700_000_000_000 + moment.now_ms);
         match self.peers.join(&mut draft, own, (request, key), clocks) {
             Ok(_) => {
-                let not_now = JoinAnswer::NotNow(bootstrapd_core::failure::TriedReason::NotReady);
+                let not_now = JoinAnswer::NotNow(TriedReason::NotReady);
                 let record = Rc::new(draft.clone());
                 self.pending.push((call, age(&draft), Reply::Record(record), Reply::Join(Box::new(not_now))));
                 self.stage(draft);
@@ -521,8 +518,7 @@ impl Agent {
         let mut draft = (**newest).clone();
         let (answer, consequence) = self.peers.hear(&mut draft, own, sender, message, moment.now_ms);
         let copy = age(&draft);
-        let gets = message.ask == Ask::Record
-            && matches!(answer.word, bootstrapd_core::peer::Word::Done | bootstrapd_core::peer::Word::Outdated);
+        let gets = message.ask == Ask::Record && matches!(answer.word, Word::Done | Word::Outdated);
         let reply = if gets { Reply::Record(Rc::clone(durable)) } else { Reply::Answer(Box::new(answer.clone())) };
         if consequence == Consequence::Changed {
             self.stage(draft);
@@ -531,7 +527,7 @@ impl Agent {
         }
         if copy > age(durable) && !gets {
             let mut otherwise = answer;
-            otherwise.word = bootstrapd_core::peer::Word::Elsewhere;
+            otherwise.word = Word::Elsewhere;
             otherwise.stamp = durable.stamp();
             self.pending.push((call, copy, reply, Reply::Answer(Box::new(otherwise))));
             return None;
@@ -547,9 +543,9 @@ fn age(cluster: &Cluster) -> Age {
     (cluster.epoch, cluster.revision)
 }
 
-fn found_paths() -> bootstrapd_core::machine::PathsFound {
-    let id = |inode| Some(Ok(bootstrapd_core::machine::FileId { device: 1, inode }));
-    bootstrapd_core::machine::PathsFound { found: [id(1), id(2), None, None], flash: None }
+fn found_paths() -> PathsFound {
+    let id = |inode| Some(Ok(FileId { device: 1, inode }));
+    PathsFound { found: [id(1), id(2), None, None], flash: None }
 }
 
 fn short(id: Id) -> u8 {
@@ -582,7 +578,7 @@ impl fmt::Debug for Reply {
                 JoinAnswer::Refused(failure) => {
                     write!(f, "not admitted: {}, {}", failure.cause.code(), failure.message)
                 }
-                answer => write!(f, "{answer:?}"),
+                JoinAnswer::Founder(_) | JoinAnswer::Welcome | JoinAnswer::NotNow(_) => write!(f, "{answer:?}"),
             },
             Self::Record(cluster) => write!(f, "record {}", brief(&cluster.stamp())),
             Self::Answer(answer) => write!(f, "{:?} at {}, down {:?}", answer.word, brief(&answer.stamp), answer.down),

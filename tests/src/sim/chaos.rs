@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use bootstrapd_core::cluster::Cluster;
-use bootstrapd_core::config::Action;
-use bootstrapd_core::failure::Cause;
+use bootstrapd_core::config::{Action, Paths};
+use bootstrapd_core::failure::{Cause, Failure};
 use bootstrapd_core::machine::Machine;
 use bootstrapd_core::record::{NodeRecord, decode};
+use bootstrapd_core::time::Timestamp;
 
 use super::agent::Agent;
 use super::disk::{Content, Disk, read_again};
@@ -107,19 +108,22 @@ fn a_member(world: &mut World) -> usize {
     (first..first + all).map(|place| place % all).find(is_member).unwrap_or(first)
 }
 
+/// The number that a failure says to ask for.
+fn named(failure: &Failure) -> Option<u32> {
+    if let Cause::RepairRequired { replace_candidate, .. } = &failure.cause {
+        return Some(*replace_candidate);
+    }
+    // A node that does not know it has a number is told so.
+    let is_known = failure.message.contains("active member already");
+    failure.message.rsplit(' ').next().filter(|_| is_known)?.parse().ok()
+}
+
 /// A client posts to some node, mostly a free one, what most would.
 fn client(world: &mut World, is_calm: bool) -> Result<(), Broken> {
     let place = anywhere(world);
     let Some(agent) = &world.places[place].agent else { return Ok(()) };
     let is_free = agent.machine.check_free().is_ok();
-    let candidate = agent.machine.failure().and_then(|failure| match &failure.cause {
-        Cause::RepairRequired { replace_candidate, .. } => Some(*replace_candidate),
-        // It is told which number it has, and does not know it.
-        Cause::ConfigError { .. } if failure.message.contains("active member already") => {
-            failure.message.rsplit(' ').next().and_then(|uid| uid.parse().ok())
-        }
-        _ => None,
-    });
+    let candidate = agent.machine.failure().and_then(named);
     if !is_free && !world.random.chance(10) {
         return Ok(());
     }
@@ -153,7 +157,7 @@ fn anybody_tries(world: &World) -> bool {
     world.places.iter().filter_map(|place| place.agent.as_deref()).any(|agent| agent.machine.check_free().is_err())
 }
 
-fn create(world: &mut World, place: usize) -> Result<(), Broken> {
+pub(super) fn create(world: &mut World, place: usize) -> Result<(), Broken> {
     let body = r#"{"cluster":{"name":"a.b"},"credentials":{"username":"u","password":"secret"}}"#;
     // Two posts at once make one attempt.
     for _ in 0..=world.random.below(2) {
@@ -169,7 +173,7 @@ fn recover(world: &mut World, place: usize) -> Result<(), Broken> {
     let from = anywhere(world);
     let source = &world.places[from];
     let copy = source.copy.as_ref().and_then(|copy| copy.cluster.clone());
-    let Some(record) = copy.filter(|_| world.now_ms % 2 == 0).or_else(|| source.disk.cluster.clone()) else {
+    let Some(record) = copy.filter(|_| world.now_ms.is_multiple_of(2)).or_else(|| source.disk.cluster.clone()) else {
         return Ok(());
     };
     let any = &record.members[usize::try_from(world.random.next() % record.members.len() as u64).unwrap()];
@@ -287,7 +291,7 @@ fn recover_in_place(world: &mut World, is_it: impl Fn(&Cluster) -> bool) -> Resu
     let mut record = Box::<NodeRecord>::default();
     decode(own, &mut *record).unwrap();
     let mut machine = Box::<Machine>::default();
-    machine.restore(&record, &Default::default(), Default::default());
+    machine.restore(&record, &Paths::default(), Timestamp::default());
     if machine.is_member() {
         let mut begun = read_again(&cluster, &mut vec![0; RECORD_BYTES]);
         let epoch_tag = world.random.id();

@@ -63,7 +63,7 @@ impl Disk {
         match content {
             Content::Node(bytes) => self.node = Some(Rc::clone(bytes)),
             Content::Adopted(cluster) | Content::Newer(cluster) | Content::Restored(cluster) => {
-                self.cluster = Some(Rc::clone(cluster))
+                self.cluster = Some(Rc::clone(cluster));
             }
             Content::Nothing => self.cluster = None,
         }
