@@ -7,6 +7,7 @@ mod chaos;
 mod disk;
 mod growth;
 mod rules;
+mod wire;
 mod world;
 
 use agent::Agent;

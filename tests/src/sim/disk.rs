@@ -8,7 +8,7 @@ use bootstrapd_core::cluster::Cluster;
 use bootstrapd_core::machine::Machine;
 use bootstrapd_core::record;
 
-use super::agent::brief;
+use super::wire::brief;
 
 /// What a save is of.
 #[derive(Clone)]

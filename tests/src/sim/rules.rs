@@ -9,8 +9,9 @@ use bootstrapd_core::config::Action;
 use bootstrapd_core::record::Id;
 use bootstrapd_core::status::State;
 
-use super::agent::{Agent, Reply};
+use super::agent::Agent;
 use super::disk::Content;
+use super::wire::Reply;
 
 /// A rule that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,16 +6,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use bootstrapd_core::failure::{Cause, Failure, TriedReason};
-use bootstrapd_core::machine::{Contacted, Event, Trouble};
+use bootstrapd_core::machine::{Event, Trouble};
 use bootstrapd_core::node::NodeInfo;
-use bootstrapd_core::peer::JoinAnswer;
-use bootstrapd_core::record::{Id, Membership};
+use bootstrapd_core::record::Id;
 
-use super::agent::{About, Agent, BEAT_MS, Moment, Reply, Request, Want, place};
+use super::agent::{Agent, BEAT_MS, Moment};
 use super::chaos::{Chaos, Faults};
 use super::disk::{Content, Disk};
 use super::rules::{Broken, Rules};
+use super::wire::{About, Reply, Request, Want};
 use super::{RECORD_BYTES, Seeded};
 
 /// An asker waits no longer for an answer, in milliseconds.
@@ -446,31 +445,5 @@ impl World {
         let accepted = act!(self, place, |agent, moment| agent.post(action, body, moment)).unwrap_or_default();
         self.settle(place)?;
         Ok(accepted)
-    }
-}
-
-impl Agent {
-    /// What came of a contact.
-    fn contacted(&mut self, again: bool, reply: Option<Reply>, moment: &mut Moment<'_>) {
-        let contacted = match reply {
-            None => Contacted::Failed(TriedReason::TimedOut),
-            Some(Reply::Refused(false) | Reply::Answer(_)) => Contacted::Failed(TriedReason::NotAMember),
-            Some(Reply::Refused(true)) => Contacted::Refused(Failure::new(Cause::AccessDenied {}, "")),
-            Some(Reply::Record(cluster)) => match cluster.membership(self.machine.node_id()) {
-                Some(membership) => {
-                    self.founded = Some(cluster);
-                    Contacted::Admitted(membership)
-                }
-                None => Contacted::Failed(TriedReason::NotAMember),
-            },
-            Some(Reply::Join(answer)) => match *answer {
-                JoinAnswer::Founder(address) if !again => return self.contact(place(address), true, moment),
-                JoinAnswer::Founder(_) => Contacted::Failed(TriedReason::NoFounder),
-                JoinAnswer::Welcome => Contacted::Admitted(Membership::default()),
-                JoinAnswer::NotNow(reason) => Contacted::Failed(reason),
-                JoinAnswer::Refused(failure) => Contacted::Refused(failure),
-            },
-        };
-        self.happened(Event::Contacted(contacted), moment);
     }
 }
