@@ -331,9 +331,10 @@ impl Agent {
             Done::Work(who, outcome) => {
                 let event = self.event(who, outcome);
                 let accepting = who == Who::Attempt && self.machine.is_accepting();
-                let result = match &event {
-                    Event::Persisted(Err(trouble)) | Event::Discarded(Err(trouble)) => Err(trouble.clone()),
-                    _ => Ok(()),
+                let result = if let Event::Persisted(result) | Event::Discarded(result) = &event {
+                    result.clone()
+                } else {
+                    Ok(())
                 };
                 let next = self.handle(who, event);
                 if accepting && !self.machine.is_accepting() {
@@ -472,10 +473,12 @@ impl Agent {
 
 /// The event that the end of a save is, by what it was for.
 fn saved(effect: Option<Effect>, result: Result<(), Trouble>) -> Event {
-    match effect {
-        Some(Effect::Adopt) => Event::Adopted(result),
-        Some(Effect::Discard) => Event::Discarded(result),
-        _ => Event::Persisted(result),
+    if effect == Some(Effect::Adopt) {
+        Event::Adopted(result)
+    } else if effect == Some(Effect::Discard) {
+        Event::Discarded(result)
+    } else {
+        Event::Persisted(result)
     }
 }
 

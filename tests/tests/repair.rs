@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bootstrapd_tests::Node;
 use bootstrapd_tests::body;
 use bootstrapd_tests::cluster::{
-    BEAT, join, join_body, join_body_with, join_fails, lists, node, node_with, of, prepared, sent_away, uid,
+    BEAT, founder, join, join_body, join_body_with, join_fails, lists, node, node_with, of, prepared, sent_away, uid,
 };
 use serde_json::{Value, json};
 
@@ -84,6 +84,34 @@ fn repair_required_names_the_dead_and_whom_to_replace_and_the_replacement_gets_t
     let status = nodes[1].ended();
     assert_eq!(status["state"], "completed", "{status}");
     assert_eq!(uid(&nodes[1]), 4);
+}
+
+#[test]
+fn a_node_that_was_sent_away_and_cut_short_on_its_way_into_another_cluster_stays_closed_and_usable() {
+    let mut nodes = of(2);
+    nodes[1].kill9();
+    lists(&nodes[0], &[(1, "active"), (2, "down")]);
+    assert_eq!(replace(&node(), &nodes[0], 2)["state"], "completed");
+    let mut node = nodes.remove(1);
+    node.run();
+    sent_away(&node);
+    let own = ["node.a", "node.b"].map(|name| (node.state_file(name), std::fs::read(node.state_file(name)).unwrap()));
+
+    let other = founder();
+    let body = join_body(&[other.address()]);
+    let join = bootstrapd_tests::Request::post("/v1/bootstrap/join_cluster", body.to_string());
+    let join = join.login(body::USER, body::PASSWORD);
+    assert_eq!(node.call(&join).status, 200);
+    assert_eq!(node.ended()["state"], "completed");
+    // As if the plug had been pulled when the other cluster's record was there, and before the node's own said so.
+    node.kill9();
+    for (file, content) in own {
+        std::fs::write(file, content).unwrap();
+    }
+    node.run();
+    sent_away(&node);
+    assert_eq!(node.get("/v1/bootstrap").status, 401);
+    assert_eq!(node.get_as_admin("/v1/bootstrap").status, 200);
 }
 
 #[test]

@@ -332,3 +332,30 @@ fn an_invitation_moves_whoever_is_in_an_epoch_that_is_over_and_nobody_else() {
         assert_eq!(Peers::invited(&cluster, id(FOUNDER), &stamp), expected(Consequence::Superseded), "{verdict:?}");
     }
 }
+
+#[test]
+fn a_joiner_asks_the_founder_most_of_the_time_and_each_of_the_others_in_its_turn() {
+    let (mut cluster, mut peers) = nodes();
+    cluster.members[1].status = MemberStatus::Provisioning;
+    let own = id(OTHER);
+    let asked: StdVec<Id> = (0..16).map(|_| peers.confirmation(&cluster, own).unwrap()).collect();
+    let founder = cluster.founder().unwrap().node_id;
+    assert_eq!(asked.iter().filter(|to| **to == founder).count(), 12);
+    for other in cluster.members.iter().filter(|other| other.node_id != own && other.node_id != founder) {
+        assert!(asked.contains(&other.node_id), "uid {}", other.uid);
+    }
+    cluster.members.truncate(1);
+    assert!((0..8).all(|_| peers.confirmation(&cluster, own) == Some(founder)), "there is nobody else");
+}
+
+#[test]
+fn a_joiner_takes_the_record_of_a_later_epoch_that_knows_it() {
+    let (cluster, _) = nodes();
+    for (verdict, stamp) in stamps(&cluster) {
+        for word in Word::ALL {
+            let answer = Answer { word, stamp, ..Answer::default() };
+            let expected = word == Word::Outdated && verdict == Verdict::Newer;
+            assert_eq!(Peers::is_overtaken(&cluster, &answer), expected, "{word:?} {verdict:?}");
+        }
+    }
+}

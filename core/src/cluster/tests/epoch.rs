@@ -95,3 +95,23 @@ fn a_recovery_as_nobody_or_as_somebody_else_changes_nothing() {
         assert!(*cluster == *before);
     }
 }
+
+#[test]
+fn a_member_is_recovered_in_place_from_a_copy_of_before_its_confirmation() {
+    for status in MemberStatus::ALL {
+        let mut copy = cluster([1, 2, 3]);
+        copy.members[1].status = status;
+        // A replacement stands beside what it replaces.
+        if status == MemberStatus::Replacing {
+            copy.members
+                .push(Member { node_id: id(9), status: MemberStatus::Active, ..copy.members[1].clone() })
+                .unwrap();
+        }
+        let (own, epoch) = (copy.members[1].clone(), copy.epoch);
+        copy.recover_in_place(own.node_id, Id([9; 16])).unwrap();
+        assert_eq!((copy.epoch, copy.founder().map(|founder| founder.node_id)), (epoch + 1, Some(own.node_id)));
+        assert_eq!(copy.founder().map(|founder| (founder.key, founder.status)), Some((own.key, MemberStatus::Active)));
+        assert!(copy.keys_of(own.node_id).any(|key| key == own.key));
+    }
+    assert!(cluster([1, 2, 3]).recover_in_place(id(8), Id([9; 16])).is_err());
+}
