@@ -102,10 +102,12 @@ enum Phase {
         before: Rest,
         at: Timestamp,
     },
-    /// The same where an attempt before has left a record: first that is removed, in the way that a restart would.
+    /// The same where an attempt before has left a record. First that is removed, in the way that a restart would, as soon as
+    /// it is `durable` that one has to.
     Clearing {
         before: Rest,
         at: Timestamp,
+        durable: bool,
     },
     CheckingPaths,
     VerifyingLicense,
@@ -202,7 +204,7 @@ impl Machine {
         self.action = action;
         match self.mode {
             Mode::Act => Ok(if self.has_leftover {
-                self.phase = Phase::Clearing { before, at: now };
+                self.phase = Phase::Clearing { before, at: now, durable: false };
                 Effect::Persist
             } else {
                 self.accept(before, now)
@@ -267,13 +269,19 @@ impl Machine {
                 self.begin(at);
                 Some(self.step(Phase::CheckingPaths, Effect::CheckPaths))
             }
-            (Phase::Clearing { .. }, Event::Persisted(Ok(()))) => Some(Effect::Discard),
-            (Phase::Clearing { before, at }, Event::Discarded(Ok(()))) => {
+            (Phase::Clearing { before, at, durable: false }, Event::Persisted(Ok(()))) => {
+                self.phase = Phase::Clearing { before, at, durable: true };
+                Some(Effect::Discard)
+            }
+            (Phase::Clearing { before, at, durable: true }, Event::Discarded(Ok(()))) => {
                 self.has_leftover = false;
                 Some(self.accept(before, at))
             }
-            (Phase::Accepting { before, .. } | Phase::Clearing { before, .. }, Event::Persisted(Err(_)))
-            | (Phase::Clearing { before, .. }, Event::Discarded(Err(_))) => {
+            (
+                Phase::Accepting { before, .. } | Phase::Clearing { before, durable: false, .. },
+                Event::Persisted(Err(_)),
+            )
+            | (Phase::Clearing { before, durable: true, .. }, Event::Discarded(Err(_))) => {
                 // The record in force is still the one before, and so is everything that is shown.
                 self.config.clear();
                 self.phase = Phase::AtRest(before);

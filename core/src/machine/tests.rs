@@ -241,8 +241,16 @@ fn completed() -> Box<Machine> {
     driven(new(), CREATING, &[T; 6]).0
 }
 
+/// After a failed attempt whose record could not be removed.
+fn with_leftover() -> Box<Machine> {
+    let (mut machine, effect) = driven(new(), CREATING, &[T, T, T, T, F]);
+    assert_eq!(effect, Some(Effect::Discard));
+    assert_eq!(machine.handle(failure(Effect::Discard), &facts(), at(300)), None);
+    machine
+}
+
 /// Every phase.
-const PHASES: [Way; 47] = [
+const PHASES: [Way; 49] = [
     (|| (new(), None), None, false, State::Idle),
     (|| (refused(), None), None, false, State::Error),
     (|| (expelled(), None), None, false, State::Error),
@@ -258,6 +266,9 @@ const PHASES: [Way; 47] = [
     (|| (new(), None), Some((CREATING, &[T, T, T])), true, State::CreatingCluster),
     (|| (new(), None), Some((CREATING, &[T, T, T, T])), true, State::CreatingCluster),
     (|| (new(), None), Some((CREATING, &[T, T, T, T, T])), true, State::CreatingCluster),
+    // What an attempt before has left is being taken back first.
+    (|| (with_leftover(), None), Some((CREATING, &[])), true, State::Error),
+    (|| (with_leftover(), None), Some((CREATING, &[T])), true, State::Error),
     // Failing before the work, in it, and after the cluster's record was written; then taking that back.
     (|| (new(), None), Some((CREATING, &[T, F])), true, State::Initiated),
     (|| (new(), None), Some((CREATING, &[T, T, T, F])), true, State::CreatingCluster),
@@ -456,9 +467,7 @@ fn a_cluster_record_that_was_written_is_taken_back_and_no_other() {
 
 #[test]
 fn what_cannot_be_taken_back_is_taken_back_before_anything_else() {
-    let (mut machine, effect) = driven(new(), CREATING, &[T, T, T, T, F]);
-    assert_eq!(effect, Some(Effect::Discard));
-    assert_eq!(machine.handle(failure(Effect::Discard), &facts(), at(300)), None);
+    let mut machine = with_leftover();
     assert_eq!((machine.state(), code(&machine)), (State::Error, Some("internal_error")));
 
     let body =
