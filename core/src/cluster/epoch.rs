@@ -78,6 +78,12 @@ impl Cluster {
         Stamp { cluster_id: *cluster_id, epoch: *epoch, epoch_tag: *epoch_tag, revision: *revision }
     }
 
+    /// How new this copy is, among those of one founder and its successors: an epoch and a revision.
+    #[must_use]
+    pub const fn age(&self) -> (u32, u64) {
+        (self.epoch, self.revision)
+    }
+
     /// What a copy with this stamp is to this one.
     #[must_use]
     pub fn judge(&self, other: &Stamp) -> Verdict {

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 
 use heapless::Vec;
 
-use crate::cluster::Stamp;
+use crate::cluster::{Cluster, Stamp};
 use crate::failure::{Failure, TriedReason};
 use crate::fields::Fields;
 use crate::limits::MEMBERS_MAX;
@@ -119,6 +119,18 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether who asked for the record gets it, in the place of this.
+    #[must_use]
+    pub fn gives_way_to_record(&self, ask: Ask) -> bool {
+        ask == Ask::Record && matches!(self.word, Word::Done | Word::Outdated)
+    }
+
+    /// What is said instead where what this one speaks of could not be made durable, and `durable` still counts.
+    #[must_use]
+    pub fn kept_not(self, durable: &Cluster) -> Self {
+        Self { word: Word::Elsewhere, stamp: durable.stamp(), ..self }
+    }
+
     /// Writes it for the wire.
     pub fn write(&self, writer: &mut Writer<'_>) {
         writer.open('{').name("word").text(self.word.name());

@@ -12,7 +12,7 @@ use bootstrapd_core::failure::TriedReason;
 use bootstrapd_core::fields::Fields;
 use bootstrapd_core::limits::PEER_MESSAGE_BYTES_MAX;
 use bootstrapd_core::machine::{Confirmed, Event, PathRole};
-use bootstrapd_core::peer::{self, Ask, Consequence, JoinAnswer, Message, Peers, Word};
+use bootstrapd_core::peer::{self, Ask, Consequence, JoinAnswer, Message, Peers};
 use bootstrapd_core::record::Id;
 use bootstrapd_core::write::Writer;
 
@@ -68,7 +68,8 @@ pub(super) struct Others {
 /// An answer that is ready, but must not be given before a copy is durable.
 struct Pending {
     number: u32,
-    copy: (u32, u64),
+    /// Of the copy that has to be durable first: see [`Cluster::age`].
+    age: (u32, u64),
     sealing: Sealing,
     text: Vec<u8>,
     /// What is said instead where the record could not be kept.
@@ -236,17 +237,15 @@ impl Agent {
     }
 
     fn told_of_confirmation(&mut self, by: Id, told: &Told) {
-        let confirmed = match (told, self.founded.as_deref()) {
-            (Told::Answer(answer), Some(cluster)) => Peers::confirmed(cluster, by, answer),
-            (Told::Answer(_) | Told::Record(_) | Told::Nothing, _) => Confirmed::Unanswered,
+        let (confirmed, overtaken) = match (told, self.founded.as_deref()) {
+            (Told::Answer(answer), Some(cluster)) => {
+                (Peers::confirmed(cluster, by, answer), Peers::is_overtaken(cluster, answer))
+            }
+            (Told::Answer(_) | Told::Record(_) | Told::Nothing, _) => (Confirmed::Unanswered, false),
         };
         if confirmed != Confirmed::Unanswered {
             self.others.confirmations = 0;
         }
-        let overtaken = match (told, self.founded.as_deref()) {
-            (Told::Answer(answer), Some(cluster)) => Peers::is_overtaken(cluster, answer),
-            (Told::Answer(_) | Told::Record(_) | Told::Nothing, _) => false,
-        };
         if overtaken {
             self.ask(by, Ask::Record, Duration::ZERO);
         }
@@ -335,9 +334,9 @@ impl Agent {
             }
             *(if self.machine.is_member() { &mut self.cluster } else { &mut self.founded }) = Some(kept);
         }
-        let durable = self.cluster.as_deref().map(copy);
+        let durable = self.cluster.as_deref().map(Cluster::age);
         let failed = result.is_err();
-        let news = self.others.pending.iter().filter(|pending| failed || Some(pending.copy) <= durable);
+        let news = self.others.pending.iter().filter(|pending| failed || Some(pending.age) <= durable);
         self.news.extend(news.map(|pending| News::Kept(pending.number, !failed)));
         self.keep();
     }
@@ -425,10 +424,10 @@ impl Agent {
             Ok(admitted) => {
                 let addr = request.member.endpoint;
                 log::info("a node is admitted", &[("uid", &admitted.uid), ("endpoint", &addr)]);
-                let copy = copy(&draft);
+                let age = draft.age();
                 let Some(text) = store::encode(&draft) else { return self.sealed(&sealing, &not_ready, reply) };
                 self.stage(Some(draft));
-                self.pend(Pending { number: 0, copy, sealing, text, otherwise: not_ready })
+                self.pend(Pending { number: 0, age, sealing, text, otherwise: not_ready })
             }
             Err(answer) => {
                 if let JoinAnswer::Refused(failure) = &answer {
@@ -453,9 +452,12 @@ impl Agent {
         let is_known = sender == Sender::Member;
         let Some(mut draft) = self.draft() else { return self.nothing(reply) };
         let (answer, consequence) = self.others.peers.hear(&mut draft, own, (from, is_known), &message, now);
-        let newest = copy(&draft);
-        let wants_record = message.ask == Ask::Record && matches!(answer.word, Word::Done | Word::Outdated);
-        let record = if wants_record { self.cluster.as_deref().and_then(store::encode) } else { None };
+        let age = draft.age();
+        let record = if answer.gives_way_to_record(message.ask) {
+            self.cluster.as_deref().and_then(store::encode)
+        } else {
+            None
+        };
         if consequence == Consequence::Changed {
             log::info("a member's standing has changed", &[("node_id", &from)]);
             self.stage(Some(draft));
@@ -467,10 +469,10 @@ impl Agent {
         }
         let text = write(|writer| answer.write(writer));
         match self.cluster.as_deref() {
-            Some(durable) if newest > copy(durable) => {
-                let kept_not = peer::Answer { word: Word::Elsewhere, stamp: durable.stamp(), ..answer };
+            Some(durable) if age > durable.age() => {
+                let kept_not = answer.kept_not(durable);
                 let otherwise = write(|writer| kept_not.write(writer));
-                self.pend(Pending { number: 0, copy: newest, sealing, text, otherwise })
+                self.pend(Pending { number: 0, age, sealing, text, otherwise })
             }
             Some(_) | None => self.sealed(&sealing, &text, reply),
         }
@@ -570,11 +572,6 @@ struct Opened {
     sender: Sender,
     sealing: Sealing,
     message: Message,
-}
-
-/// Of two copies of one record the greater one counts.
-const fn copy(cluster: &Cluster) -> (u32, u64) {
-    (cluster.epoch, cluster.revision)
 }
 
 fn write_join(answer: &JoinAnswer) -> Vec<u8> {

@@ -17,8 +17,6 @@ use super::wire::{About, Reply, Request, Want};
 
 mod peers;
 
-use peers::Age;
-
 /// How often members say that they are there.
 pub(super) const BEAT_MS: u64 = 5_000;
 const SKEW_SECONDS: u64 = 5;
@@ -37,8 +35,8 @@ pub(super) struct Agent {
     pub(super) peers: Peers,
     staged: Option<Rc<Cluster>>,
     keeping: Option<Rc<Cluster>>,
-    /// Answers that wait for a copy to be durable: the call, the copy, the answer, and the one where the save fails.
-    pending: Vec<(u64, Age, Reply, Reply)>,
+    /// Answers that wait for a copy to be durable: the call, the copy's age, the answer, and the one where the save fails.
+    pending: Vec<(u64, (u32, u64), Reply, Reply)>,
     answered: Vec<(Id, u64)>,
     confirmations: u32,
     /// What is to be done.

@@ -282,7 +282,7 @@ fn has_founder(world: &World, is_it: impl Fn(&Cluster) -> bool) -> bool {
 fn recover_in_place(world: &mut World, is_it: impl Fn(&Cluster) -> bool) -> Result<(), Broken> {
     let newest = (0..world.places.len()).max_by_key(|place| {
         let home = world.places[*place].agent.as_ref().and_then(|agent| agent.home()).filter(|home| is_it(home));
-        home.map(|home| (home.epoch, home.revision))
+        home.map(|home| home.age())
     });
     let Some(place) = newest else { return Ok(()) };
     world.stop(place)?;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bootstrapd_core::cluster::{Cluster, JoinRequest, Key};
 use bootstrapd_core::failure::{Cause, Failure, TriedReason};
 use bootstrapd_core::machine::{Confirmed, Contacted, Event};
-use bootstrapd_core::peer::{Answer, Ask, Consequence, JoinAnswer, Message, Peers, Word};
+use bootstrapd_core::peer::{Answer, Ask, Consequence, JoinAnswer, Message, Peers};
 use bootstrapd_core::record::{Id, Membership};
 
 use super::{Agent, BEAT_MS, Moment, SKEW_SECONDS};
@@ -59,7 +59,7 @@ impl Agent {
     pub(in crate::sim) fn told(&mut self, by: Id, ask: Ask, reply: Option<Reply>, moment: &mut Moment<'_>) {
         let own = self.machine.node_id();
         match (reply, self.home()) {
-            (reply, None) if ask == Ask::Confirm => self.told_of_confirmation(by, reply, moment),
+            (reply, None) if ask == Ask::Confirm => self.told_of_confirmation(by, reply.as_ref(), moment),
             (Some(Reply::Answer(answer)), Some(cluster)) => {
                 let consequence = self.peers.answered(&cluster, own, by, &answer, moment.now_ms);
                 self.conclude(consequence, by, moment);
@@ -79,13 +79,15 @@ impl Agent {
         }
     }
 
-    fn told_of_confirmation(&mut self, by: Id, reply: Option<Reply>, moment: &mut Moment<'_>) {
+    fn told_of_confirmation(&mut self, by: Id, reply: Option<&Reply>, moment: &mut Moment<'_>) {
         let Some(cluster) = self.speaks_by() else { return };
-        let confirmed = match &reply {
-            Some(Reply::Answer(answer)) => Peers::confirmed(&cluster, by, answer),
-            _ => Confirmed::Unanswered,
+        let (confirmed, overtaken) = match reply {
+            Some(Reply::Answer(answer)) => {
+                (Peers::confirmed(&cluster, by, answer), Peers::is_overtaken(&cluster, answer))
+            }
+            _ => (Confirmed::Unanswered, false),
         };
-        if matches!(reply, Some(Reply::Answer(answer)) if Peers::is_overtaken(&cluster, &answer)) {
+        if overtaken {
             self.ask(by, Ask::Record, 0);
         }
         if confirmed != Confirmed::Unanswered {
@@ -158,11 +160,10 @@ impl Agent {
             }
             *(if self.machine.is_member() { &mut self.cluster } else { &mut self.founded }) = Some(kept);
         }
-        let durable = self.cluster.as_ref().map_or_else(Age::default, |cluster| age(cluster));
-        let (ready, rest) =
-            std::mem::take(&mut self.pending).into_iter().partition(|pending| !good || pending.1 <= durable);
+        let durable = self.cluster.as_deref().map(Cluster::age);
+        let pending = std::mem::take(&mut self.pending).into_iter();
+        let (ready, rest): (Vec<_>, _) = pending.partition(|pending| !good || Some(pending.1) <= durable);
         self.pending = rest;
-        let ready: Vec<(u64, Age, Reply, Reply)> = ready;
         for (call, _, reply, otherwise) in ready {
             self.wants.push(Want::Reply(call, if good { reply } else { otherwise }));
         }
@@ -193,7 +194,7 @@ impl Agent {
             Ok(_) => {
                 let not_now = JoinAnswer::NotNow(TriedReason::NotReady);
                 let record = Rc::new(draft.clone());
-                self.pending.push((call, age(&draft), Reply::Record(record), Reply::Join(Box::new(not_now))));
+                self.pending.push((call, draft.age(), Reply::Record(record), Reply::Join(Box::new(not_now))));
                 self.stage(draft);
                 None
             }
@@ -258,19 +259,16 @@ impl Agent {
         let own = self.machine.node_id();
         let mut draft = (**newest).clone();
         let (answer, consequence) = self.peers.hear(&mut draft, own, sender, message, moment.now_ms);
-        let copy = age(&draft);
-        let gets = message.ask == Ask::Record && matches!(answer.word, Word::Done | Word::Outdated);
+        let age = draft.age();
+        let gets = answer.gives_way_to_record(message.ask);
         let reply = if gets { Reply::Record(Rc::clone(durable)) } else { Reply::Answer(Box::new(answer.clone())) };
         if consequence == Consequence::Changed {
             self.stage(draft);
         } else {
             self.conclude(consequence, sender.0, moment);
         }
-        if copy > age(durable) && !gets {
-            let mut otherwise = answer;
-            otherwise.word = Word::Elsewhere;
-            otherwise.stamp = durable.stamp();
-            self.pending.push((call, copy, reply, Reply::Answer(Box::new(otherwise))));
+        if age > durable.age() && !gets {
+            self.pending.push((call, age, reply, Reply::Answer(Box::new(answer.kept_not(durable)))));
             return None;
         }
         Some(reply)
@@ -299,11 +297,4 @@ impl Agent {
         };
         self.happened(Event::Contacted(contacted), moment);
     }
-}
-
-/// An epoch and a revision.
-pub(super) type Age = (u32, u64);
-
-fn age(cluster: &Cluster) -> Age {
-    (cluster.epoch, cluster.revision)
 }
