@@ -45,6 +45,35 @@ impl State {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
+    /// Whether this state may become `next`; a member leaves its cluster only where that has sent it away. Beside these, a
+    /// refused configuration leads from idle to error at once.
+    #[must_use]
+    pub const fn leads_to(self, next: Self, is_sent_away: bool) -> bool {
+        match (self, next) {
+            (Self::Idle, Self::Idle | Self::Initiated)
+            | (Self::Error, Self::Error | Self::Initiated)
+            | (
+                Self::Initiated,
+                Self::Initiated | Self::CreatingCluster | Self::JoiningCluster | Self::RecoveringCluster | Self::Error,
+            )
+            | (Self::CreatingCluster, Self::CreatingCluster | Self::Completed | Self::Error)
+            | (Self::JoiningCluster, Self::JoiningCluster | Self::Completed | Self::Error)
+            | (Self::RecoveringCluster, Self::RecoveringCluster | Self::Completed | Self::Error)
+            | (Self::Completed, Self::Completed) => true,
+            (Self::Completed, Self::Error) => is_sent_away,
+            (
+                Self::Idle
+                | Self::Initiated
+                | Self::CreatingCluster
+                | Self::JoiningCluster
+                | Self::RecoveringCluster
+                | Self::Error
+                | Self::Completed,
+                _,
+            ) => false,
+        }
+    }
+
     /// The wire's word.
     #[must_use]
     pub const fn name(self) -> &'static str {

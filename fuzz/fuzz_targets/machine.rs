@@ -78,14 +78,21 @@ impl Node {
         let event = event(effect, detail, &self.machine, &self.facts);
         self.effect = self.machine.handle(event, &self.facts, self.now);
         let state = self.machine.state();
-        assert!(is_arrow(before.0, state, self.machine.is_expelled()), "{before:?} {state:?}");
+        assert!(before.0.leads_to(state, self.machine.is_expelled()), "{before:?} {state:?}");
         assert!(before.0 == state || before.1 != self.machine.version(), "who waits for a change hears of it");
     }
 
     /// An event of another effect changes nothing.
     fn mistake(&mut self, detail: u8) {
-        let other = [Effect::CheckPaths, Effect::VerifyLicense, Effect::Found, Effect::Adopt, Effect::Confirm]
-            [usize::from(detail >> 4) % 5];
+        let other = [
+            Effect::Persist,
+            Effect::CheckPaths,
+            Effect::VerifyLicense,
+            Effect::Found,
+            Effect::Adopt,
+            Effect::Confirm,
+            Effect::Discard,
+        ][usize::from(detail >> 4) % 7];
         if self.effect == Some(other) {
             return;
         }
@@ -178,18 +185,6 @@ fn founded(machine: &Machine, facts: &NodeInfo) -> Membership {
     };
     let cluster: Box<Cluster> = Box::new(machine.found(seed, facts, Timestamp::from_seconds(1)));
     cluster.membership(machine.node_id()).unwrap()
-}
-
-/// The only ways from one state to another.
-fn is_arrow(from: State, to: State, expelled: bool) -> bool {
-    let is_work = |state| matches!(state, State::CreatingCluster | State::JoiningCluster | State::RecoveringCluster);
-    match (from, to) {
-        (State::Idle | State::Error, State::Initiated) => true,
-        (State::Initiated, to) => is_work(to) || matches!(to, State::Initiated | State::Error),
-        (State::Completed, State::Error) => expelled,
-        (from, State::Completed | State::Error) if is_work(from) => true,
-        (from, to) => from == to,
-    }
 }
 
 fuzz_target!(|input: &[u8]| {

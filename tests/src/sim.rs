@@ -10,13 +10,14 @@ mod rules;
 mod wire;
 mod world;
 
-use agent::Agent;
-use bootstrapd_core::cluster::Member;
+use bootstrapd_core::cluster::{Cluster, Member};
 use chaos::Chaos;
 pub use growth::{Growth, growth};
 use rules::must;
 pub use rules::{Broken, Tally};
 use world::World;
+
+use crate::random::Seeded;
 
 /// Room for any record.
 const RECORD_BYTES: usize = bootstrapd_core::limits::CLUSTER_RECORD_BYTES_MAX;
@@ -65,33 +66,25 @@ fn live(world: &mut World) -> Result<(), Broken> {
 
 /// Whether every node is in a cluster, and each cluster is of one mind.
 fn is_at_rest(world: &World) -> Result<(), Broken> {
-    let agents = || world.places.iter().filter_map(|place| place.agent.as_deref());
-    for (place, agent) in world.places.iter().enumerate().filter_map(|(at, place)| Some((at, place.agent.as_deref()?)))
-    {
+    for (place, agent) in world.agents() {
         let (state, failure) = (agent.machine.state(), agent.machine.failure());
         let Some(home) = agent.home() else {
             let why = failure.map(|failure| failure.message.as_str());
             return Err(Broken(format!("the node at {place} is in no cluster: {state:?}, {why:?}")));
         };
         let own = agent.machine.node_id();
-        let writes = |other: &&Agent| {
-            other.home().is_some_and(|other_home| {
-                other_home.epoch_tag == home.epoch_tag && other_home.is_founder(other.machine.node_id())
-            })
-        };
-        let founders: Vec<_> = agents().filter(writes).collect();
+        let of_epoch = world.members().filter(|(.., other)| other.epoch_tag == home.epoch_tag);
+        let founders: Vec<_> = of_epoch.map(|(_, other, _)| other).filter(|other| other.is_founder()).collect();
         must!(founders.len() == 1, "{} founders of the cluster of {place}", founders.len());
         let founder = founders[0];
         must!(founder.peers.bar.is_none(), "the founder admits nobody: {:?}", founder.peers.bar);
         let cluster = founder.home().unwrap();
         // Whoever this epoch knows, by the key that it has, has heard of it. A founder of an epoch before may not have: see the
         // README for who has to tell it.
-        for other in agents().filter_map(|other| Some((other.machine.node_id(), other.home()?))) {
-            let is_behind = other.1.cluster_id == home.cluster_id && other.1.epoch < home.epoch;
-            let same = cluster
-                .member_of(other.0)
-                .is_some_and(|known| other.1.member_of(other.0).is_some_and(|member| member.key == known.key));
-            must!(!is_behind || !same, "the epoch of a member is over, and it does not know");
+        for (_, other, theirs) in world.members() {
+            let key = |copy: &Cluster| copy.member_of(other.machine.node_id()).map(|member| member.key);
+            let is_behind = theirs.cluster_id == home.cluster_id && theirs.epoch < home.epoch;
+            must!(!is_behind || key(&cluster) != key(&theirs), "the epoch of a member is over, and it does not know");
         }
         must!(cluster == home, "{place} has another copy: {:?}, {:?}", home.stamp(), cluster.stamp());
         let member = cluster.member_of(own);
@@ -105,50 +98,4 @@ fn is_at_rest(world: &World) -> Result<(), Broken> {
         );
     }
     Ok(())
-}
-
-/// A generator of random numbers from a seed (splitmix64).
-#[derive(Clone, Debug)]
-pub struct Seeded(u64);
-
-impl Seeded {
-    /// The generator of a seed.
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next number.
-    pub const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `limit`.
-    pub const fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    /// Whether something happens that does so `percent` times in a hundred.
-    pub const fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
-    /// Sixteen bytes.
-    pub fn id(&mut self) -> bootstrapd_core::record::Id {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.next().to_le_bytes());
-        bytes[8..].copy_from_slice(&self.next().to_le_bytes());
-        bootstrapd_core::record::Id(bytes)
-    }
-
-    /// A key.
-    pub fn key(&mut self) -> bootstrapd_core::cluster::Key {
-        let mut bytes = [0; 32];
-        bytes[..16].copy_from_slice(&self.id().0);
-        bytes[16..].copy_from_slice(&self.id().0);
-        bootstrapd_core::cluster::Key(bytes)
-    }
 }

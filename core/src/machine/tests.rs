@@ -317,20 +317,6 @@ fn reached((at_rest, went, under_way, state): Way) -> (Box<Machine>, Option<Effe
     (machine, effect)
 }
 
-/// The arrows of the public state. A refused configuration may also go from idle to error at once; and a cluster may
-/// send a node away.
-fn is_arrow(from: State, to: State, sent_away: bool) -> bool {
-    use State::{Completed, CreatingCluster, Error, Idle, Initiated, JoiningCluster, RecoveringCluster};
-    from == to
-        || match (from, to) {
-            (Idle | Error, Initiated)
-            | (Initiated, CreatingCluster | JoiningCluster | RecoveringCluster | Error)
-            | (CreatingCluster | JoiningCluster | RecoveringCluster, Completed | Error) => true,
-            (Completed, Error) => sent_away,
-            _ => false,
-        }
-}
-
 #[test]
 fn an_event_that_does_not_belong_changes_nothing() {
     let cases = PHASES.into_iter().flat_map(|way| events().into_iter().map(move |event| (way, event)));
@@ -349,7 +335,7 @@ fn an_event_that_does_not_belong_changes_nothing() {
         } else {
             assert_ne!(machine.phase, phase, "{case}");
             let sent_away = way.3 == State::Completed && machine.is_expelled();
-            assert!(is_arrow(before.0, machine.state(), sent_away), "{case} {:?}", machine.state());
+            assert!(before.0.leads_to(machine.state(), sent_away), "{case} {:?}", machine.state());
             assert_eq!(next.is_none(), matches!(machine.phase, Phase::AtRest(_)), "{case}");
         }
     }

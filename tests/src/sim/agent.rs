@@ -14,6 +14,7 @@ use bootstrapd_core::time::Timestamp;
 
 use super::disk::{Content, Disk, encoded, read_again};
 use super::wire::{About, Reply, Request, Want};
+use crate::random::Seeded;
 
 mod peers;
 
@@ -43,7 +44,7 @@ pub(super) struct Agent {
     pub(super) wants: Vec<Want>,
     /// The states that it went through since this was last looked at.
     pub(super) states: Vec<State>,
-    /// The last record of another cluster's recovery, for the next attempt.
+    /// The record that the next recovery reads.
     pub(super) recovery: Option<Rc<Cluster>>,
 }
 
@@ -52,7 +53,7 @@ pub(super) struct Moment<'a> {
     /// Of the clock that never goes back.
     pub(super) now_ms: u64,
     /// Randomness.
-    pub(super) random: &'a mut super::Seeded,
+    pub(super) random: &'a mut Seeded,
     /// Room for a record.
     pub(super) buffer: &'a mut [u8],
 }
@@ -69,9 +70,9 @@ impl Agent {
     /// # Errors
     /// Where it would say that it cannot be read.
     pub(super) fn start(facts: &Rc<NodeInfo>, disk: &Disk, moment: &mut Moment<'_>) -> Result<Self, &'static str> {
-        let mut machine = Box::<Machine>::default();
         let defaults = Paths::default();
         let mut agent = Self {
+            machine: Box::default(),
             facts: Rc::clone(facts),
             cluster: None,
             founded: None,
@@ -84,12 +85,11 @@ impl Agent {
             wants: Vec::new(),
             states: Vec::new(),
             recovery: None,
-            machine: Box::default(),
         };
+        let machine = &mut agent.machine;
         let Some(bytes) = &disk.node else {
             machine.identify(moment.random.id(), &defaults);
-            let record = encoded(&mut machine, moment.buffer);
-            agent.machine = machine;
+            let record = encoded(machine, moment.buffer);
             agent.wants.push(Want::Save(Content::Node(record)));
             return Ok(agent);
         };
@@ -116,10 +116,9 @@ impl Agent {
             (_, _) => {}
         }
         if record.standing.is_attempt() && machine.adopted().is_none() {
-            let record = encoded(&mut machine, moment.buffer);
+            let record = encoded(machine, moment.buffer);
             agent.wants.push(Want::Save(Content::Node(record)));
         }
-        agent.machine = machine;
         agent.live(moment);
         let goes_on = agent.machine.resume();
         agent.drive(goes_on, moment);

@@ -6,14 +6,15 @@ use bootstrapd_core::cluster::Cluster;
 use bootstrapd_core::config::{Action, Paths};
 use bootstrapd_core::failure::{Cause, Failure};
 use bootstrapd_core::machine::Machine;
-use bootstrapd_core::record::{NodeRecord, decode};
+use bootstrapd_core::record::{Id, NodeRecord, decode};
 use bootstrapd_core::time::Timestamp;
 
+use super::RECORD_BYTES;
 use super::agent::Agent;
 use super::disk::{Content, Disk, read_again};
 use super::rules::Broken;
 use super::world::World;
-use super::{RECORD_BYTES, Seeded};
+use crate::random::Seeded;
 
 /// From then on the operator resets joiners that still wait.
 const PATIENCE_MS: u64 = 300_000;
@@ -104,8 +105,8 @@ fn anywhere(world: &mut World) -> usize {
 fn a_member(world: &mut World) -> usize {
     let first = anywhere(world);
     let all = world.places.len();
-    let is_member = |place: &usize| world.places[*place].agent.as_ref().is_some_and(|agent| agent.home().is_some());
-    (first..first + all).map(|place| place % all).find(is_member).unwrap_or(first)
+    let nearest = world.members().map(|(place, ..)| place).min_by_key(|place| (place + all - first) % all);
+    nearest.unwrap_or(first)
 }
 
 /// The number that a failure says to ask for.
@@ -127,10 +128,8 @@ fn client(world: &mut World, is_calm: bool) -> Result<(), Broken> {
     if !is_free && !world.random.chance(10) {
         return Ok(());
     }
-    let members = world.places.iter().filter_map(|place| place.agent.as_deref()).filter(|agent| agent.home().is_some());
-    let nobody = members.count() == 0;
     let first = place == 0 && world.rules.is_new();
-    let again = is_calm && nobody && !anybody_tries(world);
+    let again = is_calm && world.members().next().is_none() && !anybody_tries(world);
     if first || again || (!is_calm && world.random.chance(world.faults.second)) {
         return create(world, place);
     }
@@ -154,7 +153,7 @@ fn client(world: &mut World, is_calm: bool) -> Result<(), Broken> {
 }
 
 fn anybody_tries(world: &World) -> bool {
-    world.places.iter().filter_map(|place| place.agent.as_deref()).any(|agent| agent.machine.check_free().is_err())
+    world.agents().any(|(_, agent)| agent.machine.check_free().is_err())
 }
 
 pub(super) fn create(world: &mut World, place: usize) -> Result<(), Broken> {
@@ -248,42 +247,35 @@ fn operator(world: &mut World) -> Result<(), Broken> {
         return Ok(());
     }
     world.operator_ms = world.now_ms;
-    let members = || world.places.iter().filter_map(|place| place.agent.as_deref());
-    let clusters: Vec<_> = members().filter_map(Agent::home).map(|home| home.cluster_id).collect();
+    let clusters: Vec<_> = world.members().map(|(.., home)| home.cluster_id).collect();
     for cluster_id in clusters {
-        if !has_founder(world, |home| home.cluster_id == cluster_id) {
-            return recover_in_place(world, |home| home.cluster_id == cluster_id);
+        if !has_founder(world, cluster_id) {
+            return recover_in_place(world, cluster_id);
         }
     }
     // A joiner waits for ever for a cluster that is no more, or of which it knows nobody that is still there.
     let is_late = world.now_ms > PATIENCE_MS;
-    for place in 0..world.places.len() {
-        if world.places[place].agent.as_ref().is_some_and(|agent| is_late && agent.machine.adopted().is_some()) {
-            world.stop(place)?;
-            change_disk(world, place, Disk::default());
-            return world.start(place);
-        }
-    }
-    Ok(())
+    let waiting =
+        world.agents().find(|(_, agent)| is_late && agent.machine.adopted().is_some()).map(|(place, _)| place);
+    let Some(place) = waiting else { return Ok(()) };
+    world.stop(place)?;
+    change_disk(world, place, Disk::default());
+    world.start(place)
 }
 
 /// Whether there is exactly one founder of the latest epoch, and it admits.
-fn has_founder(world: &World, is_it: impl Fn(&Cluster) -> bool) -> bool {
-    let agents = world.places.iter().filter_map(|place| place.agent.as_deref());
-    let homes: Vec<_> =
-        agents.filter_map(|agent| Some((agent, agent.home()?))).filter(|(_, home)| is_it(home)).collect();
-    let last = homes.iter().map(|(_, home)| home.epoch).max();
-    let mut founders =
-        homes.iter().filter(|(agent, home)| Some(home.epoch) == last && home.is_founder(agent.machine.node_id()));
-    matches!((founders.next(), founders.next()), (Some((founder, _)), None) if founder.peers.bar.is_none())
+fn has_founder(world: &World, cluster_id: Id) -> bool {
+    let members = || world.members().filter(|(.., home)| home.cluster_id == cluster_id);
+    let last = members().map(|(.., home)| home.epoch).max();
+    let founds = |(_, agent, home): &(usize, &Agent, Rc<Cluster>)| Some(home.epoch) == last && agent.is_founder();
+    let mut founders = members().filter(founds);
+    matches!((founders.next(), founders.next()), (Some((_, founder, _)), None) if founder.peers.bar.is_none())
 }
 
 /// `recover --in-place` on the node with the newest copy.
-fn recover_in_place(world: &mut World, is_it: impl Fn(&Cluster) -> bool) -> Result<(), Broken> {
-    let newest = (0..world.places.len()).max_by_key(|place| {
-        let home = world.places[*place].agent.as_ref().and_then(|agent| agent.home()).filter(|home| is_it(home));
-        home.map(|home| home.age())
-    });
+fn recover_in_place(world: &mut World, cluster_id: Id) -> Result<(), Broken> {
+    let members = world.members().filter(|(.., home)| home.cluster_id == cluster_id);
+    let newest = members.max_by_key(|(.., home)| home.age()).map(|(place, ..)| place);
     let Some(place) = newest else { return Ok(()) };
     world.stop(place)?;
     let disk = &world.places[place].disk;

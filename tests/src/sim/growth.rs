@@ -7,10 +7,11 @@ use bootstrapd_core::cluster::{Liveness, Rules};
 use bootstrapd_core::limits::MEMBERS_MAX;
 use bootstrapd_core::record;
 
+use super::RECORD_BYTES;
 use super::chaos::{Chaos, Faults};
 use super::world::World;
-use super::{RECORD_BYTES, Seeded};
 use crate::median;
+use crate::random::Seeded;
 
 /// Of a cluster with so many members.
 #[derive(Clone, Copy, Debug)]

@@ -237,7 +237,8 @@ impl Rules {
         for state in agent.states.drain(..) {
             let before = self.states.insert(place, state).unwrap_or(State::Idle);
             self.tally.expelled += u64::from((before, state) == (State::Completed, State::Error));
-            must!(is_arrow(before, state, expelled), "{before:?} leads to {state:?} at {place}");
+            let refused = (before, state) == (State::Idle, State::Error);
+            must!(refused || before.leads_to(state, expelled), "{before:?} leads to {state:?} at {place}");
             if before == state || state != State::Completed || agent.machine.action() != Action::JoinCluster {
                 continue;
             }
@@ -255,22 +256,5 @@ impl Rules {
         let is_out = before == Some(State::Completed) && state != State::Completed && !agent.machine.is_expelled();
         must!(!is_out || self.rolled_back, "a member of a cluster starts as {state:?} at {place}");
         Ok(())
-    }
-}
-
-/// The only ways from one state to another.
-fn is_arrow(from: State, to: State, expelled: bool) -> bool {
-    match (from, to) {
-        (State::Idle | State::Error, State::Initiated | State::Error)
-        | (
-            State::Initiated,
-            State::CreatingCluster | State::JoiningCluster | State::RecoveringCluster | State::Error,
-        )
-        | (
-            State::CreatingCluster | State::JoiningCluster | State::RecoveringCluster,
-            State::Completed | State::Error,
-        ) => true,
-        (State::Completed, State::Error) => expelled,
-        (from, to) => from == to,
     }
 }

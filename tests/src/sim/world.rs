@@ -6,16 +6,19 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use bootstrapd_core::cluster::Cluster;
+use bootstrapd_core::config::Action;
 use bootstrapd_core::machine::{Event, Trouble};
 use bootstrapd_core::node::NodeInfo;
 use bootstrapd_core::record::Id;
 
+use super::RECORD_BYTES;
 use super::agent::{Agent, BEAT_MS, Moment};
 use super::chaos::{Chaos, Faults};
 use super::disk::{Content, Disk};
 use super::rules::{Broken, Rules};
 use super::wire::{About, Reply, Request, Want};
-use super::{RECORD_BYTES, Seeded};
+use crate::random::Seeded;
 
 /// An asker waits no longer for an answer, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
@@ -133,6 +136,16 @@ impl World {
         }
         world.after(1, What::Chaos);
         world
+    }
+
+    /// The agents that run, and where.
+    pub(super) fn agents(&self) -> impl Iterator<Item = (usize, &Agent)> {
+        self.places.iter().enumerate().filter_map(|(at, place)| Some((at, place.agent.as_deref()?)))
+    }
+
+    /// Those of them that are members, with their clusters' records.
+    pub(super) fn members(&self) -> impl Iterator<Item = (usize, &Agent, Rc<Cluster>)> {
+        self.agents().filter_map(|(at, agent)| Some((at, agent, agent.home()?)))
     }
 
     fn number(&mut self) -> u64 {
@@ -288,14 +301,13 @@ impl World {
             && cluster.is_founder(self.places[place].node_id)
             && cluster.epoch > 1
         {
-            let others = self.places.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, other)| other);
-            let mut founders =
-                others.filter(|other| {
+            let founds =
+                |other: &Place| {
                     other.disk.cluster.as_ref().is_some_and(|theirs| {
                         theirs.cluster_id == cluster.cluster_id && theirs.is_founder(other.node_id)
                     })
-                });
-            self.rules.rash |= founders.next().is_some();
+                };
+            self.rules.rash |= self.places.iter().enumerate().any(|(at, other)| at != place && founds(other));
         }
         let here = &mut self.places[place];
         self.rules.durable((place, here.node_id), here.disk.cluster.as_ref(), content)?;
@@ -436,12 +448,7 @@ impl World {
     ///
     /// # Errors
     /// What must hold and does not.
-    pub(super) fn post(
-        &mut self,
-        place: usize,
-        action: bootstrapd_core::config::Action,
-        body: &str,
-    ) -> Result<bool, Broken> {
+    pub(super) fn post(&mut self, place: usize, action: Action, body: &str) -> Result<bool, Broken> {
         let accepted = act!(self, place, |agent, moment| agent.post(action, body, moment)).unwrap_or_default();
         self.settle(place)?;
         Ok(accepted)

@@ -128,7 +128,7 @@ impl Node {
         let event = if good { success(effect) } else { failure(effect) };
         self.effect = self.machine.handle(event, &self.facts, now);
         let sent_away = before == State::Completed && self.machine.is_expelled();
-        assert!(is_arrow(before, self.machine.state(), sent_away), "{before:?} -> {:?}", self.machine.state());
+        assert!(before.leads_to(self.machine.state(), sent_away), "{before:?} -> {:?}", self.machine.state());
         self.invariants(before);
     }
 

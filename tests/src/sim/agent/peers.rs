@@ -18,6 +18,11 @@ impl Agent {
         self.cluster.clone().filter(|_| self.machine.is_member())
     }
 
+    /// Whether it is the only writer of its cluster's epoch.
+    pub(in crate::sim) fn is_founder(&self) -> bool {
+        self.home().is_some_and(|home| home.is_founder(self.machine.node_id()))
+    }
+
     /// Time for a beat.
     pub(in crate::sim) fn beat(&mut self, moment: &Moment<'_>) {
         let (now, own) = (moment.now_ms, self.machine.node_id());
