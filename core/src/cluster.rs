@@ -64,8 +64,8 @@ pub struct Cluster {
     pub registration: Registration,
     /// What every node must have alike.
     pub settings: Settings,
-    /// The nodes, in the order of their admission.
-    pub members: Vec<Member, MEMBERS_MAX>,
+    /// The nodes, in the order of their admission: at most [`MEMBERS_MAX`] of them, and who is about to replace one.
+    pub members: Vec<Member, MEMBER_SLOTS_MAX>,
     /// Nodes that are no more, the latest last: so that one which comes back can be told so.
     pub retired: Vec<Retired, RETIRED_MAX>,
 }

@@ -46,7 +46,7 @@ pub enum Cause {
     /// A node is down and must be replaced first.
     RepairRequired {
         /// The nodes that are down.
-        failed_nodes: Vec<FailedNode, MEMBERS_MAX>,
+        failed_nodes: Vec<FailedNode, MEMBER_SLOTS_MAX>,
         /// The one to replace.
         replace_candidate: u32,
     },
@@ -68,7 +68,7 @@ pub enum Cause {
     /// A rack-aware cluster needs a rack.
     RackIdRequired {
         /// The racks in use.
-        current_rack_ids: Vec<RackId, MEMBERS_MAX>,
+        current_rack_ids: Vec<RackId, MEMBER_SLOTS_MAX>,
     },
     /// The socket directories differ.
     SocketDirectoryMismatch {

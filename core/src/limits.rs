@@ -55,6 +55,10 @@ pub const TROUBLE_BYTES_MAX: usize = 160;
 pub const MISMATCHES_MAX: usize = 8;
 /// Members of one cluster.
 pub const MEMBERS_MAX: usize = 128;
+/// Members that are being replaced at the same time: each replacement stands beside the dead one until it has confirmed.
+pub const REPLACEMENTS_MAX: usize = 8;
+/// Both of them, as a record lists them.
+pub const MEMBER_SLOTS_MAX: usize = MEMBERS_MAX + REPLACEMENTS_MAX;
 /// Nodes that are no more and whose keys a cluster still knows, the latest ones.
 pub const RETIRED_MAX: usize = 64;
 /// OPAQUE's keys of a cluster: a seed and two keys.
@@ -82,9 +86,13 @@ pub const FACT_BYTES_MAX: usize = 128;
 pub const NODE_RECORD_BYTES_MAX: usize = 128 * 1024;
 /// The cluster's record, encoded.
 pub const CLUSTER_RECORD_BYTES_MAX: usize = 256 * 1024;
+/// As much of it is left free by admissions, so that what follows from them fits: nodes that retire, longer numbers.
+pub const CLUSTER_RECORD_BYTES_SPARE: usize = 12 * 1024;
 /// A status document.
 pub const STATUS_BYTES_MAX: usize = 128 * 1024;
 
+// A retired node takes 142 bytes: two numbers in hexadecimal and one in decimal, with their names.
+const _: () = assert!(RETIRED_MAX * 160 + 1024 < CLUSTER_RECORD_BYTES_SPARE);
 // A problem quotes at most a path, six bytes for each escaped one, and must fit into the list.
 const _: () = assert!(6 * MESSAGE_BYTES_MAX < PROBLEMS_BYTES_MAX);
 // The list travels through a record as a JSON text in a JSON string: each quote doubles.

@@ -8,7 +8,7 @@ use heapless::Vec;
 
 use crate::cluster::{Admitted, Cluster, JoinRequest, Key, Liveness, Member, Rules, Stamp, Verdict};
 use crate::failure::TriedReason;
-use crate::limits::MEMBERS_MAX;
+use crate::limits::MEMBER_SLOTS_MAX;
 use crate::machine::Confirmed;
 use crate::record::Id;
 
@@ -58,9 +58,9 @@ pub struct Peers {
     beat_ms: u64,
     max_skew_seconds: u64,
     /// Who is down, as the founder said.
-    told_down: Vec<u32, MEMBERS_MAX>,
+    told_down: Vec<u32, MEMBER_SLOTS_MAX>,
     /// The nodes that have answered or asked since the start.
-    met: Vec<Id, MEMBERS_MAX>,
+    met: Vec<Id, MEMBER_SLOTS_MAX>,
     /// When the founder answered last.
     founder_answered_ms: u64,
     /// Counts questions, so that each of the others is asked in its turn.
@@ -86,7 +86,7 @@ impl Peers {
     /// Time for a beat: whom the node `own` asks. Members ask the founder, and where it is silent each of the others in
     /// its turn. A founder that was started asks all, until it has heard of all, and then those that are down: for them
     /// it may be the one that is gone.
-    pub fn beat(&mut self, cluster: &Cluster, own: Id, now_ms: u64) -> Vec<Id, MEMBERS_MAX> {
+    pub fn beat(&mut self, cluster: &Cluster, own: Id, now_ms: u64) -> Vec<Id, MEMBER_SLOTS_MAX> {
         self.liveness.look(now_ms);
         if cluster.is_founder(own) {
             let is_ready = self.is_ready(cluster, own, now_ms);
@@ -127,7 +127,7 @@ impl Peers {
 
     /// The members that are down, as far as the node `own` knows.
     #[must_use]
-    pub fn down(&self, cluster: &Cluster, own: Id, now_ms: u64) -> Vec<u32, MEMBERS_MAX> {
+    pub fn down(&self, cluster: &Cluster, own: Id, now_ms: u64) -> Vec<u32, MEMBER_SLOTS_MAX> {
         if cluster.is_founder(own) { cluster.down(&self.liveness, now_ms) } else { self.told_down.clone() }
     }
 

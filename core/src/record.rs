@@ -86,6 +86,12 @@ pub fn encode<R: Record>(record: &R, buffer: &mut [u8]) -> Result<usize, TooLong
     envelop(R::KIND, buffer, &|writer| record.write(writer))
 }
 
+/// The length of an encoded `record`, also where it would be too long.
+pub fn length<R: Record>(record: &R) -> usize {
+    let length = Writer::measure(|writer| open(R::KIND, writer, &|writer| record.write(writer)));
+    length.saturating_add(TRAILER_BYTES)
+}
+
 /// Decodes into `record` in place: the records are too big to be handed around.
 ///
 /// # Errors
@@ -98,13 +104,18 @@ pub fn decode<R: Record>(bytes: &[u8], record: &mut R) -> Result<(), Fault> {
 
 fn envelop(kind: Kind, buffer: &mut [u8], write: &dyn Fn(&mut Writer<'_>)) -> Result<usize, TooLong> {
     let mut writer = Writer::new(buffer);
-    writer.raw(kind.header()).raw_number(u64::from(VERSION)).raw("\n");
-    write(&mut writer);
+    open(kind, &mut writer, write);
     let length = writer.finish()?;
     let trailer = trailer(buffer.get(..length).ok_or(TooLong)?);
     let end = length.checked_add(TRAILER_BYTES).ok_or(TooLong)?;
     buffer.get_mut(length..end).ok_or(TooLong)?.copy_from_slice(&trailer);
     Ok(end)
+}
+
+/// All of a record but its trailer.
+fn open(kind: Kind, writer: &mut Writer<'_>, write: &dyn Fn(&mut Writer<'_>)) {
+    writer.raw(kind.header()).raw_number(u64::from(VERSION)).raw("\n");
+    write(writer);
 }
 
 /// The JSON inside a whole record of this kind and a version that we know.

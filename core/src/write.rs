@@ -11,6 +11,8 @@ use crate::time::{Civil, Timestamp};
 pub struct Writer<'a> {
     buffer: &'a mut [u8],
     length: usize,
+    /// What did not fit, and whatever came after that.
+    lost: usize,
     full: bool,
     comma: bool,
 }
@@ -18,7 +20,14 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A writer at the start of `buffer`.
     pub const fn new(buffer: &'a mut [u8]) -> Self {
-        Self { buffer, length: 0, full: false, comma: false }
+        Self { buffer, length: 0, lost: 0, full: false, comma: false }
+    }
+
+    /// How long something would be, in bytes, without writing it anywhere.
+    pub fn measure(write: impl FnOnce(&mut Writer<'_>)) -> usize {
+        let mut nowhere = Writer::new(&mut []);
+        write(&mut nowhere);
+        nowhere.lost
     }
 
     /// The length so far, in bytes.
@@ -63,7 +72,7 @@ impl<'a> Writer<'a> {
                 room.copy_from_slice(name.as_bytes());
                 self.length = end;
             }
-            _ => self.full = true,
+            _ => self.lose(end.saturating_sub(self.length)),
         }
         self
     }
@@ -139,9 +148,15 @@ impl<'a> Writer<'a> {
                 room.copy_from_slice(text);
                 self.length = end;
             }
-            _ => self.full = true,
+            _ => self.lose(text.len()),
         }
         self
+    }
+
+    #[cold]
+    fn lose(&mut self, bytes: usize) {
+        self.full = true;
+        self.lost = self.lost.saturating_add(bytes);
     }
 
     fn character(&mut self, character: char) -> &mut Self {

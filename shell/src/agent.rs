@@ -38,8 +38,8 @@ use peers::Others;
 /// Something that connections wait for.
 #[derive(Debug)]
 pub enum News {
-    /// A login was checked.
-    Login([u8; 32], bool),
+    /// A login was checked, or there was no memory to do so.
+    Login([u8; 32], Option<bool>),
     /// The attempt is durable, or why it is not.
     Accepted(Result<(), Trouble>),
     /// A validation has ended.

@@ -74,9 +74,9 @@ impl Logins {
     }
 
     /// Takes the hasher's word.
-    pub fn checked(&mut self, mac: [u8; 32], good: bool) {
+    pub fn checked(&mut self, mac: [u8; 32], good: Option<bool>) {
         self.checking.retain(|(other, _)| *other != mac);
-        if good {
+        if good == Some(true) {
             self.memory.remember(mac);
         }
     }

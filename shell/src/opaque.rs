@@ -94,9 +94,11 @@ impl CryptoRng for Random {}
 
 fn failed(error: ProtocolError) -> io::Error {
     io::Error::other(match error {
+        // Nothing else can fail in stretching.
+        ProtocolError::LibraryError(InternalError::KsfError) => return secret::no_memory(),
         ProtocolError::InvalidLoginError => "the password was not proved",
-        ProtocolError::LibraryError(_) => "not enough memory to stretch the password",
-        ProtocolError::SerializationError
+        ProtocolError::LibraryError(_)
+        | ProtocolError::SerializationError
         | ProtocolError::ReflectedValueError
         | ProtocolError::IdentityGroupElementError => "the proof of the password is malformed",
     })

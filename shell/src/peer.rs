@@ -193,6 +193,7 @@ impl Contact {
             Ok(Joined::End(end)) => end,
             Ok(Joined::Elsewhere(_)) => ContactEnd::Failed(TriedReason::NoFounder),
             Err(Stop::Reason(reason)) => ContactEnd::Failed(reason),
+            Err(Stop::NoMemory(error)) => ContactEnd::Refused(Box::new(Failure::internal(error))),
             Err(Stop::Denied) => ContactEnd::Refused(Box::new(Failure::new(
                 Cause::AccessDenied {},
                 "the credentials are wrong, or that node is no member of the cluster that they are for",
@@ -246,7 +247,7 @@ impl Contact {
         let start = exchange.call("POST", START, &[&[PROTOCOL][..], &ke1, name].concat())?;
         let round_trip = sent.elapsed();
         let (id, cost, ke2) = started(&start)?;
-        let (key, ke3) = joiner.finish(name, password, ke2, cost).map_err(|_| Stop::Denied)?;
+        let (key, ke3) = joiner.finish(name, password, ke2, cost).map_err(Stop::of_proof)?;
         let key = Key(*key);
         let request = JoinRequest {
             clock_ms: SystemTime::UNIX_EPOCH.elapsed().map_or(0, millis),
@@ -312,13 +313,22 @@ enum Joined {
 enum Stop {
     Reason(TriedReason),
     Denied,
+    /// This node could not even tell whether the other one knows the password.
+    NoMemory(io::Error),
 }
 
 impl Stop {
+    /// Of a proof that came to nothing.
+    fn of_proof(error: io::Error) -> Self {
+        if error.kind() == ErrorKind::OutOfMemory { Self::NoMemory(error) } else { Self::Denied }
+    }
+
     /// The same, for the node that the founder was learnt from.
-    const fn of_founder(self) -> Self {
+    fn of_founder(self) -> Self {
         match self {
-            Self::Reason(TriedReason::Itself | TriedReason::Plaintext | TriedReason::NotReady) | Self::Denied => self,
+            Self::Reason(TriedReason::Itself | TriedReason::Plaintext | TriedReason::NotReady)
+            | Self::Denied
+            | Self::NoMemory(_) => self,
             Self::Reason(_) => Self::Reason(TriedReason::NoFounder),
         }
     }

@@ -46,10 +46,13 @@ pub fn hash_password(password: &[u8], memory: Option<u64>) -> std::io::Result<Pa
 }
 
 /// Whether `password` is the one that was hashed.
-#[must_use]
-pub fn verify_password(password: &[u8], expected: &PasswordHash) -> bool {
+///
+/// # Errors
+/// Where there is not enough memory to tell.
+pub fn verify_password(password: &[u8], expected: &PasswordHash) -> std::io::Result<bool> {
     let mut hash = [0; 32];
-    argon2id(password, expected.cost, &expected.salt, &mut hash).is_ok_and(|()| equal(&hash, &expected.hash))
+    argon2id(password, expected.cost, &expected.salt, &mut hash)?;
+    Ok(equal(&hash, &expected.hash))
 }
 
 /// Argon2id, one at a time in the whole process.
@@ -65,11 +68,16 @@ pub(crate) fn argon2id(password: &[u8], cost: HashCost, salt: &[u8; 16], hash: &
         Params::new(kib, passes, 1, Some(hash.len())).map_err(|error| std::io::Error::other(error.to_string()))?;
     let _one_at_a_time = HASHING.lock();
     let mut memory = Vec::new();
-    memory.try_reserve_exact(params.block_count()).map_err(std::io::Error::other)?;
+    memory.try_reserve_exact(params.block_count()).map_err(|_| no_memory())?;
     memory.resize(params.block_count(), Block::default());
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into_with_memory(password, salt, hash, &mut memory)
         .map_err(|error| std::io::Error::other(error.to_string()))
+}
+
+/// What a hash fails with where its memory cannot be had.
+pub(crate) fn no_memory() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::OutOfMemory, "not enough memory to hash the password")
 }
 
 /// Compares without telling by time where two values differ.
@@ -218,8 +226,8 @@ mod tests {
             let hash = hash_password(b"right", memory).unwrap();
             let small = memory == Some(SMALL_MACHINE_BYTES - 1);
             assert_eq!(hash.cost, if small { HashCost::Small } else { HashCost::Standard });
-            assert!(verify_password(b"right", &hash));
-            assert!(!verify_password(b"wrong", &hash));
+            assert!(verify_password(b"right", &hash).unwrap());
+            assert!(!verify_password(b"wrong", &hash).unwrap());
         }
     }
 

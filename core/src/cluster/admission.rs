@@ -8,7 +8,7 @@ use crate::failure::{Cause, FailedNode, Failure, Mismatch, RackId};
 use crate::fields::Fields;
 use crate::limits::*;
 use crate::node::{SOFTWARE_VERSION, Settings};
-use crate::record::Id;
+use crate::record::{self, Id};
 use crate::time::Timestamp;
 use crate::write::Writer;
 
@@ -220,6 +220,7 @@ impl Cluster {
         let own = self.members.iter().position(|member| member.node_id == request.member.node_id);
         if let Some((index, member)) = own.and_then(|index| Some((index, self.members.get(index)?))) {
             if !member.is_active() {
+                self.check_length(&request.member, Some(member))?;
                 return Ok(Place::Again(index));
             }
             if request.uid != Some(member.uid) || !is_down(&member) {
@@ -234,7 +235,7 @@ impl Cluster {
             }
             Some(uid) => Some(self.dead(uid, request, is_down)?),
         };
-        self.check_room(request, is_down)?;
+        self.check_room(request, dead, is_down)?;
         if let Some(dead) = dead {
             check_strength(dead, &request.member)?;
         }
@@ -313,7 +314,12 @@ impl Cluster {
         Ok(dead)
     }
 
-    fn check_room(&self, request: &JoinRequest, is_down: impl Fn(&&Member) -> bool) -> Result<(), Failure> {
+    fn check_room(
+        &self,
+        request: &JoinRequest,
+        dead: Option<&Member>,
+        is_down: impl Fn(&&Member) -> bool,
+    ) -> Result<(), Failure> {
         let endpoint = request.member.endpoint;
         let taken = |member: &&Member| {
             member.endpoint == endpoint && member.node_id != request.member.node_id && !is_down(member)
@@ -322,8 +328,32 @@ impl Cluster {
             let uid = member.uid;
             return Err(config_error(format_args!("the node with the uid {uid} has the address {endpoint} already")));
         }
-        // A replacement, too, stands beside what it replaces until it has confirmed.
-        if self.members.is_full() { Err(full()) } else { Ok(()) }
+        if self.members.is_full() {
+            return Err(full());
+        }
+        // A replacement stands beside what it replaces until it has confirmed: it needs a slot, and makes no new number.
+        if dead.is_none() && self.numbers() >= MEMBERS_MAX {
+            return Err(config_error(format_args!("the cluster has {MEMBERS_MAX} members, it takes no more")));
+        }
+        self.check_length(&request.member, None)
+    }
+
+    /// Whether the record still fits its limit with `joiner` in it, in the place of `before`.
+    fn check_length(&self, joiner: &Member, before: Option<&Member>) -> Result<(), Failure> {
+        let length = |member: &Member| Writer::measure(|writer| member.write_record(writer)).saturating_add(",".len());
+        let more = length(joiner).saturating_sub(before.map_or(0, length));
+        if record::length(self).saturating_add(more) <= CLUSTER_RECORD_BYTES_MAX - CLUSTER_RECORD_BYTES_SPARE {
+            return Ok(());
+        }
+        let kib = CLUSTER_RECORD_BYTES_MAX / 1024;
+        Err(config_error(format_args!(
+            "the cluster's record is full ({kib} KiB): use shorter names and fewer addresses"
+        )))
+    }
+
+    /// The numbers that are taken.
+    fn numbers(&self) -> usize {
+        self.members.iter().filter(|member| member.status != MemberStatus::Replacing).count()
     }
 
     fn check_rack(&self, request: &JoinRequest, dead: Option<&Member>) -> Result<(), Failure> {
@@ -332,7 +362,7 @@ impl Cluster {
         }
         let rack = &request.member.rack_id;
         if rack.is_empty() {
-            let mut current_rack_ids = Vec::<RackId, MEMBERS_MAX>::new();
+            let mut current_rack_ids = Vec::<RackId, MEMBER_SLOTS_MAX>::new();
             for member in self.members.iter().filter(|member| !member.rack_id.is_empty()) {
                 if !current_rack_ids.iter().any(|known| known.eq_ignore_ascii_case(&member.rack_id)) {
                     let _ = current_rack_ids.push(member.rack_id.clone());
@@ -354,8 +384,7 @@ impl Cluster {
     }
 
     fn check_license(&self, request: &JoinRequest, dead: Option<&Member>, rules: &Rules<'_>) -> Result<(), Failure> {
-        let counted = self.members.iter().filter(|member| member.status != MemberStatus::Replacing).count();
-        let nodes = u32::try_from(counted).unwrap_or(u32::MAX).saturating_add(u32::from(dead.is_none()));
+        let nodes = u32::try_from(self.numbers()).unwrap_or(u32::MAX).saturating_add(u32::from(dead.is_none()));
         let now = Timestamp::from_seconds(rules.clock_ms / 1000);
         let permitted = self.terms.permit(now, &self.name, nodes, request.member.bigstore_enabled);
         permitted.map_err(|violation| Failure::new(Cause::InvalidLicense { violation }, violation.message()))
@@ -418,7 +447,7 @@ fn replace_candidate<'a>(failed: impl Iterator<Item = &'a Member>, joiner: &Memb
 }
 
 fn full() -> Failure {
-    config_error(format_args!("the cluster has {MEMBERS_MAX} members, it takes no more"))
+    config_error(format_args!("{REPLACEMENTS_MAX} members are being replaced already, try again when one of them is"))
 }
 
 pub(super) fn config_error(message: core::fmt::Arguments<'_>) -> Failure {

@@ -8,7 +8,7 @@ use super::admission::config_error;
 use super::{Cluster, Key, Liveness, Member, MemberStatus};
 use crate::failure::Failure;
 use crate::fields::Fields;
-use crate::limits::MEMBERS_MAX;
+use crate::limits::MEMBER_SLOTS_MAX;
 use crate::record::Id;
 use crate::write::Writer;
 
@@ -168,7 +168,7 @@ impl Cluster {
 
     /// The members that are down, in the order of their numbers.
     #[must_use]
-    pub fn down(&self, liveness: &Liveness, uptime_ms: u64) -> Vec<u32, MEMBERS_MAX> {
+    pub fn down(&self, liveness: &Liveness, uptime_ms: u64) -> Vec<u32, MEMBER_SLOTS_MAX> {
         let down = self.members.iter().filter(|member| liveness.is_down(self, member, uptime_ms));
         down.map(|member| member.uid).collect()
     }

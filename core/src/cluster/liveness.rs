@@ -3,7 +3,7 @@
 use heapless::Vec;
 
 use super::{Cluster, Member, MemberStatus};
-use crate::limits::MEMBERS_MAX;
+use crate::limits::MEMBER_SLOTS_MAX;
 use crate::record::Id;
 
 /// Beats missed until a member counts as down.
@@ -19,7 +19,7 @@ pub struct Liveness {
     /// Silence counts from here: the founder was deaf before.
     since_ms: u64,
     looked_ms: u64,
-    heard: Vec<(Id, u64), MEMBERS_MAX>,
+    heard: Vec<(Id, u64), MEMBER_SLOTS_MAX>,
 }
 
 impl Liveness {

@@ -7,7 +7,7 @@ use heapless::Vec;
 use crate::cluster::{Cluster, Stamp};
 use crate::failure::{Failure, TriedReason};
 use crate::fields::Fields;
-use crate::limits::MEMBERS_MAX;
+use crate::limits::MEMBER_SLOTS_MAX;
 use crate::write::Writer;
 
 /// What one agent wants of another.
@@ -115,7 +115,7 @@ pub struct Answer {
     /// The copy of the record that its sender has.
     pub stamp: Stamp,
     /// The members that are down, as far as its sender knows.
-    pub down: Vec<u32, MEMBERS_MAX>,
+    pub down: Vec<u32, MEMBER_SLOTS_MAX>,
 }
 
 impl Answer {

@@ -57,7 +57,7 @@ fn every_message_and_every_answer_comes_back_whole_or_not_at_all() {
         assert_eq!(read_message(&bytes), Some(message));
         assert!(few(0..bytes.len(), 29).all(|cut| read_message(&bytes[..cut]).is_none()));
     }
-    let all = 0..u32::try_from(MEMBERS_MAX).unwrap();
+    let all = 0..u32::try_from(MEMBER_SLOTS_MAX).unwrap();
     for word in Word::ALL {
         for down in [0..0, 3..4, all.clone()] {
             let answer = Answer { word, stamp: stamp(), down: down.map(|uid| u32::MAX - uid).collect() };
@@ -88,10 +88,10 @@ fn what_a_joiner_hears_comes_back_whole_and_the_longest_of_it_fits() {
         refused(Cause::SocketDirectoryMismatch { expected: full('\u{1}'), actual: full('\u{1}') }),
         refused(Cause::NodeConfigMismatch { mismatches: (0..MISMATCHES_MAX).map(|_| mismatch.clone()).collect() }),
         refused(Cause::RepairRequired {
-            failed_nodes: few(0..MEMBERS_MAX, 9).map(|_| failed.clone()).collect(),
+            failed_nodes: few(0..MEMBER_SLOTS_MAX, 9).map(|_| failed.clone()).collect(),
             replace_candidate: u32::MAX,
         }),
-        refused(Cause::RackIdRequired { current_rack_ids: few(0..MEMBERS_MAX, 9).map(|_| full('r')).collect() }),
+        refused(Cause::RackIdRequired { current_rack_ids: few(0..MEMBER_SLOTS_MAX, 9).map(|_| full('r')).collect() }),
         refused(Cause::TimeNotSync { skew_seconds: i64::MIN }),
         refused(Cause::ConfigError { required_rack_id: Some(full('r')) }),
     ];

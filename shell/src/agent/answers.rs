@@ -128,8 +128,12 @@ impl Agent {
     }
 
     /// Goes on with a request whose login was checked.
-    pub fn logged_in(&mut self, call: &Call, good: bool, reply: &mut Reply<'_>) -> Step {
-        if good { self.permitted(call, reply) } else { self.unauthorized(reply) }
+    pub fn logged_in(&mut self, call: &Call, good: Option<bool>, reply: &mut Reply<'_>) -> Step {
+        match good {
+            Some(true) => self.permitted(call, reply),
+            Some(false) => self.unauthorized(reply),
+            None => self.busy("there is not enough memory to check a login, try again", reply),
+        }
     }
 
     /// Goes on with a request whose caller may make it.

@@ -288,6 +288,50 @@ fn the_128th_member_is_admitted_and_the_129th_is_not() {
 }
 
 #[test]
+fn a_full_cluster_is_repaired_a_few_at_a_time() {
+    let mut cluster = cluster(1..=u32::try_from(MEMBERS_MAX).unwrap());
+    let dead: std::vec::Vec<u32> = (2..).take(REPLACEMENTS_MAX + 1).collect();
+    let (last, others) = dead.split_last().unwrap();
+    let liveness = heard(&cluster, &dead);
+    for uid in others {
+        let replacement = replacing(200 + uid, *uid);
+        assert_eq!(cluster.admit(&replacement, Key([1; 32]), &rules(&liveness)), Ok(Admitted { uid: *uid }));
+    }
+    let failure = refused(&cluster, &dead, &replacing(255, *last));
+    assert!(failure.cause == OTHER && failure.message.contains("8 members are being replaced"), "{}", failure.message);
+    assert!(cluster.confirm(id(202)));
+    assert!(could_join(&cluster, &dead, &replacing(255, *last)));
+    assert_eq!(cluster.members.len(), MEMBERS_MAX + REPLACEMENTS_MAX - 1);
+}
+
+#[test]
+fn a_joiner_whose_names_the_record_has_no_room_for_is_refused_before_it_is_admitted() {
+    let mut cluster = cluster([1]);
+    let liveness = Liveness::new(BEAT, LATER);
+    let long = |uid| {
+        let mut request = request(uid);
+        // Six bytes each in a record.
+        request.member.name = text(&"\u{1}".repeat(HOST_BYTES_MAX));
+        request.member.external_addr =
+            [core::net::Ipv6Addr::from([255; 16]).into(); EXTERNAL_ADDRESSES_MAX].into_iter().collect();
+        request
+    };
+    let room = CLUSTER_RECORD_BYTES_MAX - CLUSTER_RECORD_BYTES_SPARE;
+    let refused_at = (2..128).find(|uid| cluster.admit(&long(*uid), Key([1; 32]), &rules(&liveness)).is_err()).unwrap();
+    let length = crate::record::length(&*cluster);
+    assert!(length <= room && length > room - 3_000, "{length}");
+    let failure = refused(&cluster, &[], &long(refused_at));
+    assert!(failure.cause == OTHER && failure.message.contains("record is full"), "{}", failure.message);
+    // One with a short name fits until the room is used up, and one that has not confirmed may ask again, if not for more.
+    assert!(cluster.admit(&request(200), Key([1; 32]), &rules(&liveness)).is_ok());
+    assert!(cluster.admit(&request(200), Key([2; 32]), &rules(&liveness)).is_ok());
+    let more = refused(&cluster, &[], &long(200));
+    assert!(more.message.contains("record is full"), "{}", more.message);
+    let mut buffer = vec![0; CLUSTER_RECORD_BYTES_MAX];
+    assert_eq!(crate::record::encode(&*cluster, &mut buffer).unwrap(), crate::record::length(&*cluster));
+}
+
+#[test]
 fn a_rack_aware_cluster_asks_for_a_rack_and_for_the_dead_nodes_own() {
     let mut cluster = cluster([1, 2, 3, 4]);
     for (member, rack) in cluster.members.iter_mut().zip(["r1", "R1", "r2", ""]) {
@@ -359,20 +403,33 @@ type Cure = fn(&mut Cluster, &mut JoinRequest);
 #[test]
 fn the_checks_come_in_their_order() {
     // Numbers 2 and 3 are dead, and the last replaces 2. Everything else is as bad as it can be.
-    // Under miri there are fewer members, so that the cluster is never full.
+    // Under miri there are fewer members, so that nothing is ever full.
     let last = if cfg!(miri) { 8 } else { u32::try_from(MEMBERS_MAX).unwrap() };
     let mut cluster = cluster(1..last);
     cluster.policy.rack_aware = true;
     cluster.members[2].rack_id = text("r3");
     cluster.terms.node_limit = Some(1);
-    cluster.members.push(Member { uid: 2, status: MemberStatus::Replacing, ..member(last) }).unwrap();
+    let replacement = |uid, by| Member { uid, status: MemberStatus::Replacing, ..member(by) };
+    cluster.members.push(replacement(2, last)).unwrap();
     let mut bad = request(200);
+    if !cfg!(miri) {
+        let control = text::<HOST_BYTES_MAX>(&"\u{1}".repeat(HOST_BYTES_MAX));
+        let nearly = CLUSTER_RECORD_BYTES_MAX - CLUSTER_RECORD_BYTES_SPARE - 2 * control.len();
+        for index in 0..MEMBERS_MAX {
+            let over = nearly.saturating_sub(crate::record::length(&*cluster)) / 6;
+            cluster.members[index].name = text(&control[..over.min(control.len())]);
+        }
+        bad.member.name = control;
+        for uid in (10..).take(REPLACEMENTS_MAX) {
+            cluster.members.push(replacement(uid, last + uid)).unwrap();
+        }
+    }
     bad.clock_ms = 0;
     bad.settings.user = text("root");
     bad.settings.socket_dir = text("/s");
     bad.member.endpoint = cluster.members[4].endpoint;
     (bad.member.total_memory, bad.member.flash) = (Some(979), Some(979));
-    let cures: [(&str, &str, Cure); 14] = [
+    let cures: [(&str, &str, Cure); 15] = [
         ("time_not_sync", "clock", |_, request| request.clock_ms = CLOCK),
         ("node_config_mismatch", "settings", |_, request| request.settings.user = text("b")),
         ("socket_directory_mismatch", "socket", |_, request| request.settings.socket_dir = text("/run/b")),
@@ -381,7 +438,8 @@ fn the_checks_come_in_their_order() {
         ("config_error", "not down", |_, request| request.uid = Some(2)),
         ("config_error", "being replaced by another", |_, request| request.uid = Some(3)),
         ("config_error", "has the address", |_, request| request.member.endpoint = member(200).endpoint),
-        ("config_error", "128 members", |cluster, _| _ = cluster.members.pop()),
+        ("config_error", "8 members are being replaced", |cluster, _| cluster.members.truncate(MEMBERS_MAX)),
+        ("config_error", "record is full", |_, request| request.member.name.clear()),
         ("insufficient_node_memory", "memory", |_, request| request.member.total_memory = Some(980)),
         ("insufficient_node_flash", "flash", |_, request| request.member.flash = Some(980)),
         ("rack_id_required", "rack", |_, request| request.member.rack_id = text("r9")),
@@ -389,7 +447,7 @@ fn the_checks_come_in_their_order() {
         ("invalid_license", "license", |cluster, _| cluster.terms.node_limit = None),
     ];
     for (code, words, cure) in cures {
-        if cfg!(miri) && words == "128 members" {
+        if cfg!(miri) && ["8 members are being replaced", "record is full"].contains(&words) {
             continue;
         }
         let failure = refused(&cluster, &[2, 3], &bad);

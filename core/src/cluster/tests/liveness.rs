@@ -53,7 +53,7 @@ fn a_node_that_has_not_confirmed_lapses_and_is_never_down() {
 #[test]
 fn of_too_many_nodes_the_latest_are_remembered() {
     let mut liveness = Liveness::new(BEAT, 0);
-    let nodes = u32::try_from(MEMBERS_MAX).unwrap() + 1;
+    let nodes = u32::try_from(MEMBER_SLOTS_MAX).unwrap() + 1;
     let cluster = cluster([1, 2, nodes]);
     // Number 2 is the one that was not heard of for longest.
     for node in (2..=nodes).chain([200]) {
