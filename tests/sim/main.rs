@@ -1,5 +1,5 @@
-//! Lives through many seeds of the simulator: `sim --seeds N --from SEED`. Prints each seed that breaks a rule; with
-//! `--tell`, all that happens. `sim --growth`: how a cluster's record and the cost of an admission grow.
+//! Lives through many seeds of the simulator: `sim --seeds N --from SEED`, with `--places N` on so many places instead of
+//! a few. Prints each seed that breaks a rule; with `--tell`, all that happens. `sim --growth`: how a cluster's record and the cost of an admission grow.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -25,12 +25,14 @@ fn main() -> ExitCode {
         given.next().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}: {text} is no number")))
     };
     let (from, seeds) = (number("--from", 0), number("--seeds", 10_000));
+    let places = std::env::args().any(|word| word == "--places").then(|| number("--places", 0));
+    let places = places.map(|places| usize::try_from(places).unwrap());
     let is_told = std::env::args().any(|word| word == "--tell");
     let start = Instant::now();
     let next = AtomicU64::new(from);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let sum = thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| work(&next, from + seeds, is_told))).collect();
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| work(&next, from + seeds, places, is_told))).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).fold(Sum::default(), |sum, other| sum.with(&other))
     });
     let seconds = start.elapsed().as_secs_f64();
@@ -70,14 +72,14 @@ impl Sum {
     }
 }
 
-fn work(next: &AtomicU64, end: u64, is_told: bool) -> Sum {
+fn work(next: &AtomicU64, end: u64, places: Option<usize>, is_told: bool) -> Sum {
     let mut sum = Sum::default();
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= end {
             return sum;
         }
-        match sim::run(seed, is_told) {
+        match sim::run(seed, places, is_told) {
             Ok(outcome) => {
                 sum.tally += outcome.tally;
                 sum.apart += u64::from(outcome.rolled_back || outcome.rash);

@@ -28,6 +28,9 @@ const CALM_MS: u64 = 400_000;
 /// So long nobody does anything then.
 const QUIET_MS: u64 = 30_000;
 
+/// Where the seed picks, there are two to so many places.
+const FEW: u64 = 7;
+
 /// What came of a seed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outcome {
@@ -41,12 +44,14 @@ pub struct Outcome {
     pub is_unsettled: bool,
 }
 
-/// Lives through what a seed has in store, and prints all of it where `is_told`.
+/// Lives through what a seed has in store on so many places, of which it picks a few where there are none, and prints
+/// all of it where `is_told`.
 ///
 /// # Errors
 /// What must hold and does not.
-pub fn run(seed: u64, is_told: bool) -> Result<Outcome, Broken> {
-    let places = 2 + usize::try_from(Seeded::new(!seed).below(6)).unwrap();
+pub fn run(seed: u64, places: Option<usize>, is_told: bool) -> Result<Outcome, Broken> {
+    let few = || 2 + usize::try_from(Seeded::new(!seed).below(FEW - 1)).unwrap();
+    let places = places.unwrap_or_else(few);
     let mut world = World::new(seed, places);
     world.is_told = is_told;
     let at = |broken: Broken, world: &World| Broken(format!("{broken} (at {} ms)", world.now_ms));

@@ -7,7 +7,11 @@
 use bootstrapd_tests::sim;
 
 fn lives(seed: u64) {
-    if let Err(broken) = sim::run(seed, false) {
+    lives_on(seed, None);
+}
+
+fn lives_on(seed: u64, places: Option<usize>) {
+    if let Err(broken) = sim::run(seed, places, false) {
         panic!("seed {seed}: {broken}");
     }
 }
@@ -24,4 +28,6 @@ fn what_was_found_once_stays_mended() {
     [1150, 2517, 3095, 3643].into_iter().for_each(lives);
     // A member with a copy from before its confirmation could not be recovered in place.
     [153, 619, 670, 908].into_iter().for_each(lives);
+    // An answer that waited for its record to be durable was given once that of another cluster was.
+    lives_on(58, Some(128));
 }

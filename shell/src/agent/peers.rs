@@ -275,6 +275,8 @@ impl Agent {
         if next.is_some() {
             log::warn("sent away by the cluster", &[("reason", &why)]);
             self.others.staged = None;
+            // What they wait for will not be: nor may they be taken for answers by the record of another cluster.
+            self.news.extend(self.others.pending.iter().map(|pending| News::Kept(pending.number, false)));
             self.drive(Who::Attempt, next);
             self.live_with_others();
         }

@@ -9,7 +9,7 @@ use bootstrapd_core::machine::Machine;
 use bootstrapd_core::record::{Id, NodeRecord, decode};
 use bootstrapd_core::time::Timestamp;
 
-use super::RECORD_BYTES;
+use super::{FEW, RECORD_BYTES};
 use super::agent::Agent;
 use super::disk::{Content, Disk, read_again};
 use super::rules::Broken;
@@ -83,17 +83,25 @@ impl Chaos {
         match self {
             Self::Wild => {
                 client(world, false)?;
-                misfortune(world)?;
-                Ok(world.random.below(3_000))
+                // As much goes wrong with many nodes as with a few: else one would always be down, and nobody could join.
+                if crowd(world) == 1 || world.random.below(crowd(world)) == 0 {
+                    misfortune(world)?;
+                }
+                Ok(world.random.below(3_000) / crowd(world))
             }
             Self::Calm => {
                 operator(world)?;
                 client(world, true)?;
-                Ok(500 + world.random.below(1_500))
+                Ok((500 + world.random.below(1_500)) / crowd(world))
             }
             Self::Quiet => Ok(10_000),
         }
     }
+}
+
+/// How many times as often clients come as to a few places.
+fn crowd(world: &World) -> u64 {
+    u64::try_from(world.places.len()).unwrap().div_ceil(FEW)
 }
 
 fn anywhere(world: &mut World) -> usize {
@@ -129,8 +137,13 @@ fn client(world: &mut World, is_calm: bool) -> Result<(), Broken> {
         return Ok(());
     }
     let first = place == 0 && world.rules.is_new();
-    let again = is_calm && world.members().next().is_none() && !anybody_tries(world);
-    if first || again || (!is_calm && world.random.chance(world.faults.second)) {
+    let nobody = is_calm && world.members().next().is_none();
+    let somebody_tries = nobody && anybody_tries(world);
+    if somebody_tries && crowd(world) > 1 {
+        // So many would never end to try what leads nowhere.
+        return Ok(());
+    }
+    if first || (nobody && !somebody_tries) || (!is_calm && world.random.chance(world.faults.second)) {
         return create(world, place);
     }
     if !is_calm && world.random.chance(world.faults.recover) {

@@ -123,6 +123,9 @@ impl Agent {
             Consequence::Superseded | Consequence::Expelled => {
                 if let Some(effect) = self.machine.expel("sent away", moment.time()) {
                     self.staged = None;
+                    for (call, _, _, otherwise) in std::mem::take(&mut self.pending) {
+                        self.wants.push(Want::Reply(call, otherwise));
+                    }
                     self.drive(Some(effect), moment);
                     self.peers = Peers::new(BEAT_MS, SKEW_SECONDS, moment.now_ms);
                 }
