@@ -30,4 +30,6 @@ fn what_was_found_once_stays_mended() {
     [153, 619, 670, 908].into_iter().for_each(lives);
     // An answer that waited for its record to be durable was given once that of another cluster was.
     lives_on(58, Some(128));
+    // Likewise, where that answer's own question was what ended the membership.
+    lives_on(152, Some(30));
 }

@@ -428,8 +428,9 @@ impl Agent {
                 log::info("a node is admitted", &[("uid", &admitted.uid), ("endpoint", &addr)]);
                 let age = draft.age();
                 let Some(text) = store::encode(&draft) else { return self.sealed(&sealing, &not_ready, reply) };
+                let step = self.pend(Pending { number: 0, age, sealing, text, otherwise: not_ready });
                 self.stage(Some(draft));
-                self.pend(Pending { number: 0, age, sealing, text, otherwise: not_ready })
+                step
             }
             Err(answer) => {
                 if let JoinAnswer::Refused(failure) = &answer {
@@ -455,29 +456,25 @@ impl Agent {
         let Some(mut draft) = self.draft() else { return self.nothing(reply) };
         let (answer, consequence) = self.others.peers.hear(&mut draft, own, (from, is_known), &message, now);
         let age = draft.age();
-        let record = if answer.gives_way_to_record(message.ask) {
-            self.cluster.as_deref().and_then(store::encode)
-        } else {
-            None
+        let gets = answer.gives_way_to_record(message.ask);
+        let record = self.cluster.as_deref().filter(|_| gets).and_then(store::encode);
+        let text = record.unwrap_or_else(|| write(|writer| answer.write(writer)));
+        let step = match self.cluster.as_deref() {
+            Some(durable) if age > durable.age() && !gets => {
+                let kept_not = answer.kept_not(durable);
+                let otherwise = write(|writer| kept_not.write(writer));
+                self.pend(Pending { number: 0, age, sealing, text, otherwise })
+            }
+            Some(_) | None => self.sealed(&sealing, &text, reply),
         };
+        // Last: it may be the end of what the answer waits for.
         if consequence == Consequence::Changed {
             log::info("a member's standing has changed", &[("node_id", &from)]);
             self.stage(Some(draft));
         } else {
             self.conclude(consequence, from);
         }
-        if let Some(record) = record {
-            return self.sealed(&sealing, &record, reply);
-        }
-        let text = write(|writer| answer.write(writer));
-        match self.cluster.as_deref() {
-            Some(durable) if age > durable.age() => {
-                let kept_not = answer.kept_not(durable);
-                let otherwise = write(|writer| kept_not.write(writer));
-                self.pend(Pending { number: 0, age, sealing, text, otherwise })
-            }
-            Some(_) | None => self.sealed(&sealing, &text, reply),
-        }
+        step
     }
 
     fn open(&mut self, body: &[u8]) -> Option<Opened> {

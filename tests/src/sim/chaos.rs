@@ -9,11 +9,11 @@ use bootstrapd_core::machine::Machine;
 use bootstrapd_core::record::{Id, NodeRecord, decode};
 use bootstrapd_core::time::Timestamp;
 
-use super::{FEW, RECORD_BYTES};
 use super::agent::Agent;
 use super::disk::{Content, Disk, read_again};
 use super::rules::Broken;
 use super::world::World;
+use super::{FEW, RECORD_BYTES};
 use crate::random::Seeded;
 
 /// From then on the operator resets joiners that still wait.

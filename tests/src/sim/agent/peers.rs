@@ -270,16 +270,17 @@ impl Agent {
         let age = draft.age();
         let gets = answer.gives_way_to_record(message.ask);
         let reply = if gets { Reply::Record(Rc::clone(durable)) } else { Reply::Answer(Box::new(answer.clone())) };
+        let waits = age > durable.age() && !gets;
+        let mut ready = Some(reply);
+        if let Some(reply) = ready.take_if(|_| waits) {
+            self.pending.push((call, age, reply, Reply::Answer(Box::new(answer.kept_not(durable)))));
+        }
         if consequence == Consequence::Changed {
             self.stage(draft);
         } else {
             self.conclude(consequence, sender.0, moment);
         }
-        if age > durable.age() && !gets {
-            self.pending.push((call, age, reply, Reply::Answer(Box::new(answer.kept_not(durable)))));
-            return None;
-        }
-        Some(reply)
+        ready
     }
 
     /// What came of a contact.
