@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::time::{Duration, Instant};
 
 use bootstrapd_core::config::{Action, Config};
@@ -20,7 +20,9 @@ use crate::{exit, secret};
 
 mod answer;
 mod call;
+mod follow;
 mod license;
+mod live;
 
 /// How long a whole verb waits, unless told.
 const TIMEOUT_SECONDS: u64 = 300;
@@ -30,16 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const VALIDATE_PATIENCE: Duration = Duration::from_secs(35);
 /// The least that one poll may take.
 const LAST_TRY: Duration = Duration::from_millis(500);
-/// Between two polls: soon at first, then less often.
-const POLL_FIRST: Duration = Duration::from_millis(50);
-const POLL_MAX: Duration = Duration::from_secs(1);
 
 const STATUS_PATH: &str = "/v1/bootstrap";
 const NODES_PATH: &str = "/v1/nodes";
 /// Open to everybody: 200 once the node is in a cluster.
 const READY_PATH: &str = "/readyz";
-/// As much of the status as an open resource tells.
-const COMPLETED: &str = r#"{"bootstrap_status":{"state":"completed"}}"#;
 
 /// Why a verb ends other than well: the exit code and what to say.
 type Ended = (u8, String);
@@ -50,7 +47,7 @@ pub fn run(verb: &Verb, values: &Values) -> u8 {
     match perform(verb, values) {
         Ok(()) => exit::DONE,
         Err((code, message)) => {
-            eprintln!("{message}");
+            eprintln!("{}", live::plain(&message));
             code
         }
     }
@@ -66,7 +63,7 @@ fn perform(verb: &Verb, values: &Values) -> Result<(), Ended> {
     match name {
         "status" => status(&asked),
         "nodes" => nodes(&asked),
-        "wait" => follow(&asked, false),
+        "wait" => follow::follow(&asked, false),
         "validate" => validate(&asked, action(of), file),
         _ => attempt(asked, action(of), file),
     }
@@ -147,7 +144,7 @@ impl Asked {
 
     /// Prints a document as the server sent it, or what people see of it: nothing where there is an error to read.
     fn print(&self, document: &str, people: impl FnOnce(&str) -> String) {
-        options::print(&if self.json { format!("{document}\n") } else { people(document) });
+        options::print(&if self.json { format!("{document}\n") } else { live::plain(&people(document)) });
     }
 }
 
@@ -220,7 +217,7 @@ fn attempt(mut asked: Asked, action: Action, file: Option<&OsStr>) -> Result<(),
         return Ok(());
     }
     asked.login = credentials(&body, action).or(asked.login);
-    follow(&asked, true)
+    follow::follow(&asked, true)
 }
 
 fn validate(asked: &Asked, action: Action, file: Option<&OsStr>) -> Result<(), Ended> {
@@ -275,80 +272,4 @@ fn credentials(body: &[u8], action: Action) -> Option<Zeroizing<String>> {
     config.read(body, action, &mut Problems::new());
     let credentials = &config.credentials;
     (!credentials.username.is_empty()).then(|| basic(&credentials.username, credentials.password.expose()))
-}
-
-/// Polls until the bootstrap has ended, and shows the way there on a terminal; `accepted` where it is our own.
-fn follow(asked: &Asked, accepted: bool) -> Result<(), Ended> {
-    let mut progress = Progress::new();
-    let mut pause = POLL_FIRST;
-    loop {
-        // The last try, which may be the first, has time for an answer.
-        let last = match asked.ask(asked.left().max(LAST_TRY)) {
-            Ok(answer) => match status_document(&answer) {
-                Ok((document, state @ (State::Completed | State::Error))) => {
-                    progress.end();
-                    return finish(asked, document, state);
-                }
-                Ok((_, state)) => {
-                    progress.show(state.name());
-                    (exit::TIMED_OUT, format!("timed out, the state is {}", state.name()))
-                }
-                Err((exit::DENIED, message)) => {
-                    progress.end();
-                    // Without a login, all that can be seen of our attempt's success is that it closed the node.
-                    if accepted && asked.login.is_none() && asked.is_ready() {
-                        return finish(asked, COMPLETED, State::Completed);
-                    }
-                    return Err((exit::DENIED, message));
-                }
-                Err((_, message)) => (exit::TIMED_OUT, format!("timed out: {message}")),
-            },
-            Err(failed) => {
-                progress.show("no answer");
-                failed.ended(&asked.server)
-            }
-        };
-        std::thread::sleep(pause.min(asked.left()));
-        // A last try that has no time left would only hide what the one before it found.
-        if asked.left().is_zero() {
-            progress.end();
-            return Err(last);
-        }
-        pause = pause.saturating_mul(2).min(POLL_MAX);
-    }
-}
-
-fn finish(asked: &Asked, document: &str, state: State) -> Result<(), Ended> {
-    if state == State::Completed {
-        asked.print(document, answer::for_people);
-        return Ok(());
-    }
-    asked.print(document, |_| String::new());
-    Err((exit::FAILED, answer::failure(document)))
-}
-
-/// The state and the seconds so far, drawn over itself; nothing where nobody looks.
-struct Progress {
-    on: bool,
-    start: Instant,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self { on: io::stderr().is_terminal(), start: Instant::now() }
-    }
-
-    fn show(&self, state: &str) {
-        if self.on {
-            let seconds = self.start.elapsed().as_secs();
-            let _ = write!(io::stderr(), "\r\x1b[K{state} ({seconds} s)");
-        }
-    }
-
-    fn end(&mut self) {
-        if self.on {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
-        self.on = false;
-    }
 }

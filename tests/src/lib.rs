@@ -36,7 +36,7 @@ pub mod sim;
 pub use directory::{Directory, Snapshot};
 pub use http::{Answer, Connection, Request, basic};
 pub use node::{Node, STATE_FILES};
-pub use program::{Outcome, program, run, run_with};
+pub use program::{Outcome, program, run, run_with, start};
 pub use random::Random;
 pub use relay::{Pass, Relay, Way};
 

@@ -61,6 +61,13 @@ pub struct Outcome {
     pub errors: String,
 }
 
+/// The program with these arguments, to be run in a way of one's own.
+pub fn start(arguments: &[&str]) -> Command {
+    let mut command = command();
+    command.args(arguments);
+    command
+}
+
 /// Runs the program to its end.
 pub fn run(arguments: &[&str]) -> Outcome {
     run_with(arguments, &[], "")

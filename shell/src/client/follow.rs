@@ -1,0 +1,71 @@
+//! Waiting for the end of a bootstrap, and what that end is.
+
+use std::time::{Duration, Instant};
+
+use bootstrapd_core::status::State;
+
+use super::live::{Live, News};
+use super::{Asked, Ended, LAST_TRY, answer, status_document};
+use crate::exit;
+
+/// Between two polls: soon at first, then less often.
+const POLL_FIRST: Duration = Duration::from_millis(50);
+const POLL_MAX: Duration = Duration::from_secs(1);
+/// As much of the status as an open resource tells.
+const COMPLETED: &str = r#"{"bootstrap_status":{"state":"completed"}}"#;
+
+/// Polls until the bootstrap has ended, and shows the way there on a terminal; `accepted` where it is our own.
+pub(super) fn follow(asked: &Asked, accepted: bool) -> Result<(), Ended> {
+    let mut live = Live::new();
+    let mut pause = POLL_FIRST;
+    loop {
+        // The last try, which may be the first, has time for an answer.
+        let last = match asked.ask(asked.left().max(LAST_TRY)) {
+            Ok(answer) => match status_document(&answer) {
+                Ok((document, state @ (State::Completed | State::Error))) => {
+                    live.end();
+                    return finish(asked, document, state);
+                }
+                Ok((_, state)) => {
+                    live.show(state.name());
+                    (exit::TIMED_OUT, format!("timed out, the state is {}", state.name()))
+                }
+                Err((exit::DENIED, message)) => {
+                    live.end();
+                    // Without a login, all that can be seen of our attempt's success is that it closed the node.
+                    if accepted && asked.login.is_none() && asked.is_ready() {
+                        return finish(asked, COMPLETED, State::Completed);
+                    }
+                    return Err((exit::DENIED, message));
+                }
+                Err((_, message)) => (exit::TIMED_OUT, format!("timed out: {message}")),
+            },
+            Err(failed) => {
+                live.show("no answer");
+                failed.ended(&asked.server)
+            }
+        };
+        // The status is what counts; the progress is how to pass the time until it may be another.
+        let start = Instant::now();
+        if live.follow(asked) == News::Some {
+            pause = POLL_FIRST;
+        }
+        // Where the question was held, that was the pause.
+        std::thread::sleep(pause.saturating_sub(start.elapsed()).min(asked.left()));
+        // A last try that has no time left would only hide what the one before it found.
+        if asked.left().is_zero() {
+            live.end();
+            return Err(last);
+        }
+        pause = pause.saturating_mul(2).min(POLL_MAX);
+    }
+}
+
+fn finish(asked: &Asked, document: &str, state: State) -> Result<(), Ended> {
+    if state == State::Completed {
+        asked.print(document, answer::for_people);
+        return Ok(());
+    }
+    asked.print(document, |_| String::new());
+    Err((exit::FAILED, answer::failure(document)))
+}
