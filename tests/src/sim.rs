@@ -65,8 +65,10 @@ pub fn run(seed: u64, places: Option<usize>, is_told: bool) -> Result<Outcome, B
 fn live(world: &mut World) -> Result<(), Broken> {
     world.run_until(WILD_MS, Chaos::Wild)?;
     chaos::heal(world)?;
-    world.run_until(WILD_MS + CALM_MS, Chaos::Calm)?;
-    world.run_until(WILD_MS + CALM_MS + QUIET_MS, Chaos::Quiet)
+    // It takes many longer to find out that there is nobody to join, and then to get in.
+    let calm_ms = if world.places.len() as u64 > FEW { 2 * CALM_MS } else { CALM_MS };
+    world.run_until(WILD_MS + calm_ms, Chaos::Calm)?;
+    world.run_until(WILD_MS + calm_ms + QUIET_MS, Chaos::Quiet)
 }
 
 /// Whether every node is in a cluster, and each cluster is of one mind.

@@ -191,7 +191,8 @@ impl Rules {
                 self.give(after, member)?;
                 continue;
             }
-            let dead = before.member(member.uid);
+            // The dead one may have confirmed since: changes that come while a save is under way share the next one.
+            let dead = before.member(member.uid).and_then(|dead| after.member_of(dead.node_id));
             must!(
                 member.status == MemberStatus::Replacing && dead.is_some_and(Member::is_active) || self.rolled_back,
                 "uid {} changes hands",
