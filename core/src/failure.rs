@@ -127,11 +127,17 @@ pub enum TriedReason {
     NotReady,
     /// It is a founder that may admit nobody before its cluster is recovered.
     NeedsRecovery,
+    /// It is a member, but the store of its cluster's record does not answer.
+    NoStore,
+    /// It is a store, and does not let this node in.
+    NotPermitted,
+    /// Something answers that is no such store.
+    NotAStore,
 }
 
 impl TriedReason {
     /// All reasons.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::NotFound,
         Self::BadAddress,
         Self::Refused,
@@ -143,6 +149,9 @@ impl TriedReason {
         Self::NoFounder,
         Self::NotReady,
         Self::NeedsRecovery,
+        Self::NoStore,
+        Self::NotPermitted,
+        Self::NotAStore,
     ];
 
     /// Whether another try can end in another way.
@@ -165,6 +174,9 @@ impl TriedReason {
             Self::Plaintext => "plain HTTP to another machine is not allowed",
             Self::NoFounder => "the founder of its cluster does not answer, nobody can join",
             Self::NotReady => "not ready to admit anybody, try again",
+            Self::NoStore => "the store of its cluster's record does not answer, nobody can join",
+            Self::NotAStore => "not a store that this node understands",
+            Self::NotPermitted => "the store does not let this node in",
             Self::NeedsRecovery => "its cluster must be recovered before anybody can join",
         }
     }

@@ -6,6 +6,7 @@
 //! recover                          ├───────▶ ReadRecovery ──────────────────▶ Adopt ─▶ Persist ─▶ completed
 //! join                             └───────▶ Contact … Wait … Contact ─▶ Adopt ─▶ Persist ─▶ Confirm ─▶ Persist
 //! any of these but the last two of join ─▶ [Discard ─▶] Persist ─▶ error
+//! with a shared store: CheckStore before Found, ReadRecovery and Contact; and all three confirm as join does
 //! Confirm, where the cluster does not know the node ─▶ Persist ─▶ Discard ─▶ Persist ─▶ error
 //! ```
 //!
@@ -30,9 +31,10 @@ mod event;
 mod path;
 mod progress;
 mod record;
+mod shared;
 mod view;
 
-pub use event::{Confirmed, Contacted, Effect, Event, Refusal, Trouble};
+pub use event::{Confirmed, Contacted, Effect, Event, Refusal, StoreChecked, Trouble};
 pub use path::{FileId, PathRole, PathTrouble, PathsFound};
 
 /// A node's bootstrap: at rest, or in an attempt.
@@ -40,6 +42,8 @@ pub struct Machine {
     node_id: Id,
     /// Of the last record.
     revision: u64,
+    /// Whether the cluster's record is in a store that all its members share.
+    is_shared: bool,
     /// See [`Machine::version`].
     version: u64,
     mode: Mode,
@@ -111,6 +115,9 @@ enum Phase {
     },
     CheckingPaths,
     VerifyingLicense,
+    CheckingStore {
+        round: u8,
+    },
     Founding,
     Contacting {
         node: u8,
@@ -153,6 +160,7 @@ impl Machine {
         Self {
             node_id: Id([0; 16]),
             revision: 0,
+            is_shared: false,
             version: 0,
             mode: Mode::Act,
             phase: Phase::AtRest(Rest::Idle),
@@ -185,6 +193,7 @@ impl Machine {
     /// Becomes a machine beside `other` that validates configurations against the same node.
     pub fn validate_for(&mut self, other: &Self) {
         self.identify(other.node_id, &other.defaults);
+        self.is_shared = other.is_shared;
         self.mode = Mode::Validate;
     }
 
@@ -227,6 +236,7 @@ impl Machine {
             | Phase::Clearing { .. }
             | Phase::CheckingPaths
             | Phase::VerifyingLicense
+            | Phase::CheckingStore { .. }
             | Phase::Founding
             | Phase::Contacting { .. }
             | Phase::Waiting { .. }
@@ -292,6 +302,7 @@ impl Machine {
                 Ok(terms) => self.licensed(terms, now),
                 Err(violation) => self.unlicensed(violation, now),
             },
+            (Phase::CheckingStore { round }, Event::StoreChecked(found)) => self.store_checked(found, round, now),
             (Phase::Founding, Event::Founded(Ok(membership))) => {
                 Some(self.step(Phase::Adopting(membership), Effect::Adopt))
             }
@@ -301,27 +312,24 @@ impl Machine {
             (Phase::Contacting { node, round }, Event::Contacted(contacted)) => {
                 self.contacted(node, round, contacted, now)
             }
-            (Phase::Waiting { round }, Event::Waited) => Some(self.contact_next(0, round.saturating_add(1))),
+            (Phase::Waiting { round }, Event::Waited) => Some(self.reach(round.saturating_add(1))),
             (Phase::ReadingRecovery, Event::RecoveryRead(Ok(membership))) => match self.mode {
                 Mode::Act => Some(self.step(Phase::Adopting(membership), Effect::Adopt)),
                 Mode::Validate => self.valid(),
             },
             (Phase::ReadingRecovery, Event::RecoveryRead(Err(failure))) => self.fail(failure, now),
-            (Phase::Adopting(membership), Event::Adopted(Ok(()))) => match self.action {
-                Action::JoinCluster => Some(self.step(Phase::Keeping(membership), Effect::Persist)),
-                Action::CreateCluster | Action::RecoverCluster => Some(self.complete(membership, now)),
-            },
+            (Phase::Adopting(membership), Event::Adopted(Ok(()))) => Some(if self.confirms() {
+                self.step(Phase::Keeping(membership), Effect::Persist)
+            } else {
+                self.complete(membership, now)
+            }),
             (Phase::Keeping(membership), Event::Persisted(Ok(()))) => {
                 Some(self.step(Phase::Confirming(membership), Effect::Confirm))
             }
             (Phase::Confirming(membership), Event::Confirmed(confirmed)) => match confirmed {
                 Confirmed::Done => Some(self.complete(membership, now)),
                 Confirmed::Unanswered => Some(Effect::Confirm),
-                Confirmed::Unknown => {
-                    let why =
-                        "the cluster does not know this node any more: it confirmed too late, or was admitted again";
-                    self.fail(Failure::internal(why), now)
-                }
+                Confirmed::Unknown => self.fail(self.unknown(), now),
             },
             (Phase::Adopting(_), Event::Adopted(Err(trouble))) => {
                 self.fail(Failure::internal(format_args!("the cluster's record could not be saved: {trouble}")), now)
@@ -334,7 +342,7 @@ impl Machine {
                 None
             }
             // The cluster counts on this node: it must not give up. A restart would confirm again, and so does this.
-            (Phase::Completing(membership), Event::Persisted(Err(_))) if self.action == Action::JoinCluster => {
+            (Phase::Completing(membership), Event::Persisted(Err(_))) if self.confirms() => {
                 self.end_time = None;
                 Some(self.step(Phase::Confirming(membership), Effect::Confirm))
             }
@@ -394,8 +402,7 @@ impl Machine {
             Action::CreateCluster if license::is_trial(&self.config.license) => self.licensed(Terms::trial(now), now),
             Action::CreateCluster => Some(self.step(Phase::VerifyingLicense, Effect::VerifyLicense)),
             Action::JoinCluster if self.contacts() == 0 => self.fail_to_connect(now),
-            Action::JoinCluster => Some(self.contact_next(0, 0)),
-            Action::RecoverCluster => Some(self.step(Phase::ReadingRecovery, Effect::ReadRecovery)),
+            Action::JoinCluster | Action::RecoverCluster => Some(self.reach(0)),
         }
     }
 
@@ -457,9 +464,9 @@ impl Machine {
         }
         self.terms = terms;
         match self.mode {
-            Mode::Act => Some(self.step(Phase::Founding, Effect::Found)),
             // What comes next would change something: the configuration is good.
-            Mode::Validate => self.valid(),
+            Mode::Validate if !self.is_shared => self.valid(),
+            Mode::Act | Mode::Validate => Some(self.reach(0)),
         }
     }
 
@@ -580,6 +587,7 @@ impl Machine {
             },
             uid: self.config.node.identity.uid.map(core::num::NonZero::get),
             override_rack_id: self.config.node.identity.override_rack_id,
+            is_shared: self.is_shared,
             settings: facts.settings.clone(),
             member: self.member(facts),
         }

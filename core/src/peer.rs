@@ -13,8 +13,10 @@ use crate::machine::Confirmed;
 use crate::record::Id;
 
 mod message;
+mod shared;
 
 pub use message::{Answer, Ask, JoinAnswer, Message, Word};
+pub use shared::{Shared, Sight};
 
 /// Silence of the founder, in beats, from which on a member asks others whether there is another one.
 const SILENT_BEATS: u64 = 3;
@@ -57,6 +59,8 @@ pub struct Peers {
     pub bar: Option<Bar>,
     beat_ms: u64,
     max_skew_seconds: u64,
+    /// Whether members meet in a store that they share, and not each other.
+    is_shared: bool,
     /// Who is down, as the founder said.
     told_down: Vec<u32, MEMBER_SLOTS_MAX>,
     /// The nodes that have answered or asked since the start.
@@ -76,6 +80,7 @@ impl Peers {
             bar: None,
             beat_ms,
             max_skew_seconds,
+            is_shared: false,
             told_down: Vec::new(),
             met: Vec::new(),
             founder_answered_ms: now_ms,
@@ -83,11 +88,27 @@ impl Peers {
         }
     }
 
+    /// The same where the cluster's record is in a store that all members share: what is to be known of the others is
+    /// found there.
+    #[must_use]
+    pub const fn shared(mut self) -> Self {
+        self.is_shared = true;
+        self
+    }
+
+    /// Who is down, as was found elsewhere.
+    pub fn tell_down(&mut self, down: &[u32]) {
+        self.told_down = down.iter().copied().take(MEMBER_SLOTS_MAX).collect();
+    }
+
     /// Time for a beat: whom the node `own` asks. Members ask the founder, and where it is silent each of the others in
     /// its turn. A founder that was started asks all, until it has heard of all, and then those that are down: for them
     /// it may be the one that is gone.
     pub fn beat(&mut self, cluster: &Cluster, own: Id, now_ms: u64) -> Vec<Id, MEMBER_SLOTS_MAX> {
         self.liveness.look(now_ms);
+        if self.is_shared {
+            return Vec::new();
+        }
         if cluster.is_founder(own) {
             let is_ready = self.is_ready(cluster, own, now_ms);
             let asks = |member: &&Member| {
@@ -128,7 +149,11 @@ impl Peers {
     /// The members that are down, as far as the node `own` knows.
     #[must_use]
     pub fn down(&self, cluster: &Cluster, own: Id, now_ms: u64) -> Vec<u32, MEMBER_SLOTS_MAX> {
-        if cluster.is_founder(own) { cluster.down(&self.liveness, now_ms) } else { self.told_down.clone() }
+        if cluster.is_founder(own) && !self.is_shared {
+            cluster.down(&self.liveness, now_ms)
+        } else {
+            self.told_down.clone()
+        }
     }
 
     /// A node that has proved the password wants to join through the node `own`. Where it is admitted, `cluster` has
@@ -154,7 +179,8 @@ impl Peers {
             return Err(JoinAnswer::NotNow(TriedReason::NotReady));
         }
         let Self { liveness, max_skew_seconds, .. } = self;
-        let rules = Rules { liveness, uptime_ms: now_ms, clock_ms, max_skew_seconds: *max_skew_seconds };
+        let max_skew_seconds = *max_skew_seconds;
+        let rules = Rules { liveness, uptime_ms: now_ms, clock_ms, max_skew_seconds, is_shared: false };
         if request.validate {
             let could = cluster.could_admit(request, &rules);
             return Err(could.map_or_else(JoinAnswer::Refused, |()| JoinAnswer::Welcome));

@@ -28,6 +28,7 @@ use crate::store::Pair;
 mod answers;
 mod page;
 mod peers;
+mod shared;
 
 pub use answers::{Call, Purpose, Step};
 use page::Page;
@@ -216,6 +217,7 @@ impl Agent {
                 self.threads.errands.push(Errand::Wait(who, Duration::from_secs(u64::from(seconds))));
             }
             Effect::Confirm => self.confirm(),
+            Effect::CheckStore => self.threads.errands.push(Errand::CheckStore(who)),
             Effect::Persist
             | Effect::CheckPaths
             | Effect::VerifyLicense
@@ -280,7 +282,7 @@ impl Agent {
                 Some(before) => Work::Save(cluster_record, crate::store::encode(before)?),
                 None => Work::Discard(cluster_record),
             },
-            Effect::Contact { .. } | Effect::Wait { .. } | Effect::Confirm => return None,
+            Effect::Contact { .. } | Effect::Wait { .. } | Effect::Confirm | Effect::CheckStore => return None,
         })
     }
 
@@ -317,6 +319,13 @@ impl Agent {
                 self.facts_version = self.facts_version.wrapping_add(1);
             }
             Done::Beat => self.beat(),
+            Done::Stored(beat) => self.stored(beat),
+            Done::Admitted(number, answer) => self.admitted(number, answer),
+            Done::StoreChecked(who, found) => {
+                let next = self.handle(who, Event::StoreChecked(found));
+                self.drive(who, next);
+            }
+            Done::Confirmed(confirmed) => self.confirmed(confirmed),
             Done::Told(by, ask, told) => self.told(by, ask, told),
             Done::Waited(who) => {
                 let next = self.handle(who, Event::Waited);

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::time::{Duration, Instant};
 
 use bootstrapd_core::config::{Action, Config};
@@ -13,13 +13,12 @@ use bootstrapd_core::problems::Problems;
 use bootstrapd_core::status::State;
 use zeroize::Zeroizing;
 
-use crate::client::answer::{Answer, lookup};
-use crate::client::call::{Failed, Server};
+use crate::call::{Answer, Server};
+use crate::client::answer::lookup;
 use crate::options::{self, Values, Verb};
 use crate::{exit, secret};
 
 mod answer;
-mod call;
 mod follow;
 mod license;
 mod live;
@@ -82,6 +81,14 @@ fn usage(problem: impl fmt::Display) -> Ended {
     (exit::USAGE, format!("bootstrapd: {problem}"))
 }
 
+/// Why there is no answer.
+fn unanswered(error: &io::Error, server: &Server) -> Ended {
+    if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) {
+        return (exit::TIMED_OUT, format!("timed out: {server} does not answer"));
+    }
+    (exit::UNREACHABLE, format!("cannot reach {server}: {error}"))
+}
+
 /// What the command line asks for.
 struct Asked {
     server: Server,
@@ -124,12 +131,12 @@ impl Asked {
         self.login.as_deref().map(String::as_str)
     }
 
-    fn ask(&self, patience: Duration) -> Result<Answer, Failed> {
+    fn ask(&self, patience: Duration) -> io::Result<Answer> {
         self.server.get(STATUS_PATH, self.login(), patience)
     }
 
     fn get(&self, path: &str) -> Result<Answer, Ended> {
-        self.server.get(path, self.login(), PATIENCE).map_err(|failed| failed.ended(&self.server))
+        self.server.get(path, self.login(), PATIENCE).map_err(|error| unanswered(&error, &self.server))
     }
 
     /// Whether the node is in a cluster.
@@ -139,7 +146,7 @@ impl Asked {
     }
 
     fn post(&self, path: &str, body: &[u8], patience: Duration) -> Result<Answer, Ended> {
-        self.server.post(path, self.login(), body, patience).map_err(|failed| failed.ended(&self.server))
+        self.server.post(path, self.login(), body, patience).map_err(|error| unanswered(&error, &self.server))
     }
 
     /// Prints a document as the server sent it, or what people see of it: nothing where there is an error to read.

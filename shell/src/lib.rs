@@ -10,9 +10,13 @@
 
 pub mod agent;
 pub mod boot;
+#[cfg(any(feature = "client", feature = "etcd"))]
+pub mod call;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod connection;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 pub mod exchange;
 pub mod exit;
 pub mod http;
@@ -28,4 +32,6 @@ pub mod seal;
 pub mod secret;
 pub mod serve;
 pub mod server;
+#[cfg_attr(not(feature = "etcd"), path = "embedded.rs")]
+pub mod shared;
 pub mod store;

@@ -39,6 +39,11 @@ const STATE_DIR: Flag =
     flag("state-dir", "DIR", "the node's records [/var/lib/bootstrapd as root, else the user's state directory]");
 const PERSISTENT_PATH: Flag = flag("persistent-path", "DIR", "where data lives [persistent in the state directory]");
 
+const STORE: Flag = flag("store", "WHERE", "the cluster's record: embedded, or etcd=URL,… [embedded]");
+const STORE_PREFIX: Flag = flag("store-prefix", "TEXT", "how its keys in etcd begin [/bootstrapd/]");
+const STORE_USER: Flag = flag("store-user", "NAME", "who this node is to etcd [nobody]");
+const STORE_PASSWORD_FILE: Flag = flag("store-password-file", "FILE", "a file with the password for that");
+
 /// `serve`
 pub const SERVE: Verb = Verb {
     name: "serve",
@@ -58,6 +63,10 @@ pub const SERVE: Verb = Verb {
         flag("allow-plaintext", "", "talk to other machines in plain HTTP"),
         flag("beat", "SECONDS", "how often members say that they are there [5]"),
         flag("max-clock-skew", "SECONDS", "how far the clock of a joiner may be off [5]"),
+        STORE,
+        STORE_PREFIX,
+        STORE_USER,
+        STORE_PASSWORD_FILE,
         flag("socket-dir", "DIR", "compared when a node joins [/run/bootstrapd]"),
         flag("config-dir", "DIR", "likewise [/etc/bootstrapd]"),
         flag("install-dir", "DIR", "likewise [/opt/bootstrapd]"),

@@ -21,6 +21,7 @@ use crate::exchange::Exchange;
 use crate::opaque::{Joiner, KE2_BYTES};
 use crate::perform::{Done, Queue, Who};
 use crate::seal::{self, Direction};
+use crate::shared::Shared;
 use crate::store;
 
 /// The first message of a proof: a version, the first message of OPAQUE, and the user's name.
@@ -51,6 +52,14 @@ pub enum Errand {
     Contact(Who, Box<Contact>),
     /// Something of a member, after a while.
     Ask(Box<Question>),
+    /// Whether the store that all members share can be used.
+    CheckStore(Who),
+    /// This node is a member with this copy of the shared record, or is none.
+    Live(Id, Option<Box<Cluster>>),
+    /// Have a node admitted by the shared record; a number names the answer that waits for that.
+    Admit(u32, Box<JoinRequest>, Key, Instant),
+    /// After a while, tell the shared record that this one is the node's own.
+    Confirm(Id, Box<Cluster>, Duration),
     /// Let time go by.
     Wait(Who, Duration),
     /// Say so every beat from now on, until another length is set; `MAX` for never.
@@ -115,8 +124,8 @@ pub enum Told {
     Nothing,
 }
 
-/// Asks, one thing after the other, as long as the process lives.
-pub fn run(errands: &Queue<Errand>, tell: impl Fn(Done)) {
+/// Asks, one thing after the other, as long as the process lives; `shared` is the record's store, where it has one.
+pub fn run(errands: &Queue<Errand>, mut shared: Option<Shared>, tell: impl Fn(Done)) {
     let mut beat = Duration::MAX;
     let mut last = Instant::now();
     loop {
@@ -133,12 +142,39 @@ pub fn run(errands: &Queue<Errand>, tell: impl Fn(Done)) {
                 tell(Done::Waited(who));
             }
             Some(Errand::Tick(length)) => beat = length,
+            Some(errand @ (Errand::CheckStore(_) | Errand::Live(..) | Errand::Admit(..) | Errand::Confirm(..))) => {
+                if let Some(done) = shared.as_mut().and_then(|shared| share(errand, shared)) {
+                    tell(done);
+                }
+            }
             None => {}
         }
         if last.elapsed() >= beat {
             last = Instant::now();
-            tell(Done::Beat);
+            tell(shared.as_mut().map_or(Done::Beat, |shared| Done::Stored(shared.beat())));
         }
+    }
+}
+
+/// What is to be done in the store that all members share.
+// Not inlined: what it needs of the stack stays resident.
+#[inline(never)]
+fn share(errand: Errand, shared: &mut Shared) -> Option<Done> {
+    match errand {
+        Errand::CheckStore(who) => Some(Done::StoreChecked(who, shared.check())),
+        Errand::Live(own, copy) => {
+            let lives = copy.is_some();
+            shared.live(own, copy);
+            lives.then(|| Done::Stored(shared.beat()))
+        }
+        // Whoever has waited for so long is not there any more.
+        Errand::Admit(_, _, _, since) if since.elapsed() >= CONTACT => None,
+        Errand::Admit(number, request, key, _) => Some(Done::Admitted(number, shared.admit(&request, key))),
+        Errand::Confirm(own, adopted, after) => {
+            thread::sleep(after);
+            Some(Done::Confirmed(shared.confirm(own, &adopted)))
+        }
+        Errand::Contact(..) | Errand::Ask(_) | Errand::Wait(..) | Errand::Tick(_) => None,
     }
 }
 
@@ -335,16 +371,21 @@ impl Stop {
 }
 
 impl From<io::Error> for Stop {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many and grow")]
     fn from(error: io::Error) -> Self {
-        Self::Reason(match error.kind() {
-            ErrorKind::ConnectionRefused => TriedReason::Refused,
-            ErrorKind::TimedOut | ErrorKind::WouldBlock => TriedReason::TimedOut,
-            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => {
-                TriedReason::Unreachable
-            }
-            _ => TriedReason::NotAMember,
-        })
+        Self::Reason(reason(&error))
+    }
+}
+
+/// Why there is no talking to somebody.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many and grow")]
+pub(crate) fn reason(error: &io::Error) -> TriedReason {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => TriedReason::Refused,
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => TriedReason::TimedOut,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => {
+            TriedReason::Unreachable
+        }
+        _ => TriedReason::NotAMember,
     }
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use bootstrapd_core::cluster::{Cluster, PasswordHash, Registration};
 use bootstrapd_core::failure::{Cause, Failure, Violation};
 use bootstrapd_core::license::{self, Terms};
-use bootstrapd_core::machine::{FileId, PathTrouble, PathsFound};
-use bootstrapd_core::peer::Ask;
+use bootstrapd_core::machine::{Confirmed, FileId, PathTrouble, PathsFound, StoreChecked};
+use bootstrapd_core::peer::{Ask, JoinAnswer};
 use bootstrapd_core::record::Id;
 use nix::sys::eventfd::EventFd;
 use nix::sys::stat::stat;
@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::peer::{self, ContactEnd, Errand, Told};
 use crate::secret::{self, LicenseKey};
+use crate::shared::{Beat, Shared};
 use crate::store::{self, Found, Pair};
 use crate::{node, opaque};
 
@@ -110,6 +111,14 @@ pub enum Done {
     Told(Id, Ask, Told),
     /// It is time for a beat.
     Beat,
+    /// What a beat has found in the store that all members share.
+    Stored(Beat),
+    /// [`Errand::CheckStore`] ended.
+    StoreChecked(Who, StoreChecked),
+    /// [`Errand::Admit`] ended: with the record, or another answer.
+    Admitted(u32, Result<Box<Cluster>, JoinAnswer>),
+    /// [`Errand::Confirm`] ended.
+    Confirmed(Confirmed),
 }
 
 /// Work that waits for a thread.
@@ -161,11 +170,11 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Starts them. They live as long as the process.
+    /// Starts them; `shared` is the store of the cluster's record, where it has one. They live as long as the process.
     ///
     /// # Errors
     /// Where the system has no more threads or descriptors.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(shared: Option<Shared>) -> io::Result<Self> {
         use nix::sys::eventfd::EfdFlags;
         let bell = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
         let threads = Self {
@@ -188,7 +197,7 @@ impl Threads {
         let (tell_work, tell_login, tell_end) = (tell(), tell(), tell());
         spawn("worker", move || work(&jobs, tell_work))?;
         spawn("hasher", move || check_logins(&logins, tell_login))?;
-        spawn("peer", move || peer::run(&errands, tell_end))?;
+        spawn("peer", move || peer::run(&errands, shared, tell_end))?;
         Ok(threads)
     }
 }

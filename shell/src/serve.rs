@@ -17,6 +17,7 @@ use crate::options::{self, Values};
 use crate::perform::{STACK_BYTES, Threads};
 use crate::secret::LicenseKey;
 use crate::server::{self, Server};
+use crate::shared::Shared;
 use crate::{exit, log, node, store};
 
 /// This process's node. It is a static because it is large and blank: so it takes memory as it is used. The loop's
@@ -44,8 +45,10 @@ fn start(values: &Values) -> Result<(), Failed> {
     let addresses = addresses(values).map_err(usage)?;
     let license_key = license_key(values)?;
     let places = places(values).map_err(usage)?;
-    let (habits, settings, advertise) =
+    let (mut habits, settings, advertise) =
         (habits(values).map_err(usage)?, settings(values).map_err(usage)?, advertise(values).map_err(usage)?);
+    let shared = shared(values, "store", habits)?;
+    habits.is_shared = shared.is_some();
     // No secret may end up in a file. A limit of one byte stops dumps to a pipe as well, which one of none does not.
     let _ = setrlimit(Resource::RLIMIT_CORE, 1, 1);
     let signals = server::take_signals().map_err(cannot)?;
@@ -55,12 +58,15 @@ fn start(values: &Values) -> Result<(), Failed> {
     })?;
     // What is on disk is known before anything listens.
     let mut machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    if habits.is_shared {
+        machine.share_store();
+    }
     let mut boot = boot_aside(&places, &mut machine).map_err(cannot)?;
     let listeners = server::listen_on(&addresses).map_err(cannot)?;
     boot.facts.listeners = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     boot.facts.settings = settings;
     boot.facts.advertise = advertise;
-    let threads = Threads::start().map_err(cannot)?;
+    let threads = Threads::start(shared).map_err(cannot)?;
     let agent = Agent::new(machine, boot, threads, license_key, habits).map_err(cannot)?;
     let mut server = Server::new(agent, listeners, signals).map_err(cannot)?;
     server.settle();
@@ -110,7 +116,7 @@ fn addresses(values: &Values) -> Result<Vec<SocketAddr>, String> {
     given.into_iter().map(parse).collect()
 }
 
-fn habits(values: &Values) -> Result<Habits, String> {
+pub(crate) fn habits(values: &Values) -> Result<Habits, String> {
     let seconds = |name: &str, default: u64, least: u64| {
         let Some(text) = values.text(name)? else { return Ok(default) };
         let number = text.parse().ok().filter(|number| (least..=3600).contains(number));
@@ -120,7 +126,61 @@ fn habits(values: &Values) -> Result<Habits, String> {
         beat: Duration::from_secs(seconds("beat", 5, 1)?),
         max_skew_seconds: seconds("max-clock-skew", 5, 0)?,
         allow_plaintext: values.is_on("allow-plaintext"),
+        is_shared: false,
     })
+}
+
+/// The store that all members share, as the flag `name` says it; `None` where each keeps the record by itself.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn shared(values: &Values, name: &str, habits: Habits) -> Result<Option<Shared>, Failed> {
+    let usage = |problem: String| (exit::USAGE, problem);
+    let store = values.text(name).map_err(usage)?.unwrap_or_else(|| "embedded".to_owned());
+    match store.split_once('=') {
+        None if store == "embedded" => Ok(None),
+        #[cfg(feature = "etcd")]
+        Some(("etcd", urls)) => etcd(values, urls, habits).map(Some),
+        #[cfg(not(feature = "etcd"))]
+        Some(("etcd", _)) => {
+            let _ = habits;
+            Err(usage(format!("--{name}: this program was built without etcd")))
+        }
+        _ => Err(usage(format!("--{name} takes embedded or etcd=URL,…, not {store}"))),
+    }
+}
+
+#[cfg(feature = "etcd")]
+fn etcd(values: &Values, urls: &str, habits: Habits) -> Result<Shared, Failed> {
+    use crate::call::Server;
+    use crate::etcd::Place;
+    let usage = |problem: String| (exit::USAGE, problem);
+    let mut endpoints = Vec::new();
+    for url in urls.split(',') {
+        let server =
+            Server::parse(url).ok_or_else(|| usage(format!("etcd takes http://HOST[:PORT],…, not {url:?}")))?;
+        if !server.is_loopback() && !habits.allow_plaintext {
+            return Err(usage(format!(
+                "{url} is another machine: talking to it in plain HTTP needs --allow-plaintext"
+            )));
+        }
+        endpoints.push(server);
+    }
+    let prefix = values.text("store-prefix").map_err(usage)?.unwrap_or_else(|| "/bootstrapd/".to_owned());
+    let user = values.text("store-user").map_err(usage)?;
+    let login = user.map(|user| Ok((user, store_password(values)?))).transpose()?;
+    Ok(Shared::new(Place { endpoints, prefix, login }, habits.beat, habits.max_skew_seconds))
+}
+
+/// From a file: never from the command line, where others read it.
+#[cfg(feature = "etcd")]
+fn store_password(values: &Values) -> Result<zeroize::Zeroizing<String>, Failed> {
+    let Some(file) = values.one("store-password-file") else {
+        return Err((exit::USAGE, "--store-user needs --store-password-file".to_owned()));
+    };
+    let text =
+        std::fs::read_to_string(&file).map_err(|error| (exit::CONFIG, format!("{}: {error}", file.display())))?;
+    Ok(zeroize::Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// What every node of a cluster must have alike.

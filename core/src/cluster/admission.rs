@@ -32,6 +32,8 @@ pub struct JoinRequest {
     pub uid: Option<u32>,
     /// Whether it may replace a node of another rack.
     pub override_rack_id: bool,
+    /// Whether it has its record in a store that all members share.
+    pub is_shared: bool,
     /// Its settings.
     pub settings: Settings,
     /// What it would be as a member; number, key and status are the cluster's to give.
@@ -48,6 +50,7 @@ impl Default for JoinRequest {
             cluster_name: String::new(),
             uid: None,
             override_rack_id: false,
+            is_shared: false,
             settings: Settings::default(),
             member: Member::unknown(),
         }
@@ -63,7 +66,7 @@ impl JoinRequest {
         if let Some(uid) = self.uid {
             writer.name("uid").number(u64::from(uid));
         }
-        writer.name("override_rack_id").bool(self.override_rack_id);
+        writer.name("override_rack_id").bool(self.override_rack_id).name("is_shared").bool(self.is_shared);
         self.settings.write(writer.name("settings"));
         self.member.write_record(writer.name("member"));
         writer.close('}');
@@ -79,6 +82,7 @@ impl JoinRequest {
             fields.number(uid);
         }
         fields.name("override_rack_id").bool(&mut self.override_rack_id);
+        fields.name("is_shared").bool(&mut self.is_shared);
         self.settings.read(fields.name("settings"));
         self.member = Member::read_record(fields.name("member"));
         fields.close('}');
@@ -96,6 +100,8 @@ pub struct Rules<'a> {
     pub clock_ms: u64,
     /// How far clocks may be apart.
     pub max_skew_seconds: u64,
+    /// Whether the record is in a store that all members share.
+    pub is_shared: bool,
 }
 
 /// What became of a node.
@@ -215,7 +221,7 @@ impl Cluster {
     /// All checks, in their order.
     fn place(&self, request: &JoinRequest, rules: &Rules<'_>) -> Result<Place, Failure> {
         check_clock(request, rules)?;
-        self.check_settings(request)?;
+        self.check_settings(request, rules)?;
         let is_down = |member: &&Member| rules.liveness.is_down(self, member, rules.uptime_ms);
         let own = self.members.iter().position(|member| member.node_id == request.member.node_id);
         if let Some((index, member)) = own.and_then(|index| Some((index, self.members.get(index)?))) {
@@ -244,7 +250,7 @@ impl Cluster {
         Ok(dead.map_or(Place::New, |dead| Place::Replacement(dead.uid)))
     }
 
-    fn check_settings(&self, request: &JoinRequest) -> Result<(), Failure> {
+    fn check_settings(&self, request: &JoinRequest, rules: &Rules<'_>) -> Result<(), Failure> {
         let (ours, theirs) = (&self.settings, &request.settings);
         let mut mismatches = Vec::new();
         let mut compare = |setting: &str, cluster: &str, node: &str, same: bool| {
@@ -268,6 +274,8 @@ impl Cluster {
         let family = |ipv6: bool| if ipv6 { "ipv6" } else { "ipv4" };
         let ipv6 = request.member.addr.is_ipv6();
         compare("ip_family", family(self.use_internal_ipv6), family(ipv6), ipv6 == self.use_internal_ipv6);
+        let store = |is_shared: bool| if is_shared { "etcd" } else { "embedded" };
+        compare("store", store(rules.is_shared), store(request.is_shared), rules.is_shared == request.is_shared);
         let name = &request.cluster_name;
         compare("cluster_name", &self.name, name, name.is_empty() || name.eq_ignore_ascii_case(&self.name));
         if !mismatches.is_empty() {

@@ -20,13 +20,15 @@ pub struct Liveness {
     since_ms: u64,
     looked_ms: u64,
     heard: Vec<(Id, u64), MEMBER_SLOTS_MAX>,
+    /// Who has a lease, where a store that all members share keeps them: then that is what counts, for the founder too.
+    leased: Option<Vec<Id, MEMBER_SLOTS_MAX>>,
 }
 
 impl Liveness {
     /// Nobody was heard yet; everybody counts as alive for three beats.
     #[must_use]
     pub const fn new(beat_ms: u64, now_ms: u64) -> Self {
-        Self { beat_ms, since_ms: now_ms, looked_ms: now_ms, heard: Vec::new() }
+        Self { beat_ms, since_ms: now_ms, looked_ms: now_ms, heard: Vec::new(), leased: None }
     }
 
     /// Time goes on; to be called every beat. Whoever was not called for two was stalled, and heard nobody meanwhile.
@@ -58,15 +60,24 @@ impl Liveness {
         }
     }
 
+    /// The nodes that have a lease, all of them.
+    pub fn see(&mut self, leased: &[Id], now_ms: u64) {
+        leased.iter().for_each(|node| self.hear(*node, now_ms));
+        self.leased = Some(leased.iter().copied().take(MEMBER_SLOTS_MAX).collect());
+    }
+
     fn silence_ms(&self, node: Id, now_ms: u64) -> u64 {
         let heard = self.heard.iter().find(|(known, _)| *known == node).map_or(0, |(_, at)| *at);
         now_ms.saturating_sub(heard.max(self.since_ms))
     }
 
-    /// Whether a member of `cluster` has missed three beats. The founder, who judges, never has.
+    /// Whether a member of `cluster` has missed three beats, or has no lease. The founder, who judges beats, never misses any.
     #[must_use]
     pub fn is_down(&self, cluster: &Cluster, member: &Member, now_ms: u64) -> bool {
-        member.status == MemberStatus::Active
+        if let Some(leased) = &self.leased {
+            return member.is_active() && !leased.contains(&member.node_id);
+        }
+        member.is_active()
             && member.uid != cluster.founder_uid
             && self.silence_ms(member.node_id, now_ms) > self.beat_ms.saturating_mul(MISSED_BEATS)
     }

@@ -3,7 +3,7 @@
 use heapless::String;
 
 use super::PathsFound;
-use crate::failure::{Failure, TriedReason, Violation};
+use crate::failure::{Failure, NodeTried, TriedReason, Violation};
 use crate::license::Terms;
 use crate::limits::TROUBLE_BYTES_MAX;
 use crate::record::Membership;
@@ -17,6 +17,8 @@ pub enum Effect {
     CheckPaths,
     /// Open the configuration's licence.
     VerifyLicense,
+    /// Look whether the store that all members share can be used, and has a record.
+    CheckStore,
     /// Hash the password and make a [`Seed`](crate::cluster::Seed); hand it to
     /// [`Machine::found`](super::Machine::found).
     Found,
@@ -52,6 +54,8 @@ pub enum Event {
     PathsChecked(PathsFound),
     /// [`Effect::VerifyLicense`] ended.
     LicenseVerified(Result<Terms, Violation>),
+    /// [`Effect::CheckStore`] ended.
+    StoreChecked(StoreChecked),
     /// [`Effect::Found`] ended with a cluster.
     Founded(Result<Membership, Trouble>),
     /// [`Effect::Contact`] ended.
@@ -78,6 +82,17 @@ pub enum Contacted {
     Refused(Failure),
     /// There is no talking to that node; another one may do.
     Failed(TriedReason),
+}
+
+/// What a store was found like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreChecked {
+    /// It has no cluster's record.
+    Empty,
+    /// It has one.
+    Taken,
+    /// It cannot be used.
+    Failed(NodeTried),
 }
 
 /// What came of a confirmation.

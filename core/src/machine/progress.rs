@@ -6,11 +6,20 @@ use crate::failure::{Cause, write_tried};
 use crate::write::Writer;
 
 /// The steps of an attempt, as its caller sees them.
-const fn steps(action: Action) -> &'static [&'static str] {
-    match action {
-        Action::CreateCluster => &["accept", "check_paths", "verify_license", "found", "adopt", "complete"],
-        Action::JoinCluster => &["accept", "check_paths", "contact", "adopt", "confirm", "complete"],
-        Action::RecoverCluster => &["accept", "check_paths", "read_recovery", "adopt", "complete"],
+const fn steps(action: Action, is_shared: bool) -> &'static [&'static str] {
+    match (action, is_shared) {
+        (Action::CreateCluster, false) => &["accept", "check_paths", "verify_license", "found", "adopt", "complete"],
+        (Action::JoinCluster, false) => &["accept", "check_paths", "contact", "adopt", "confirm", "complete"],
+        (Action::RecoverCluster, false) => &["accept", "check_paths", "read_recovery", "adopt", "complete"],
+        (Action::CreateCluster, true) => {
+            &["accept", "check_paths", "verify_license", "check_store", "found", "adopt", "confirm", "complete"]
+        }
+        (Action::JoinCluster, true) => {
+            &["accept", "check_paths", "check_store", "contact", "adopt", "confirm", "complete"]
+        }
+        (Action::RecoverCluster, true) => {
+            &["accept", "check_paths", "check_store", "read_recovery", "adopt", "confirm", "complete"]
+        }
     }
 }
 
@@ -20,7 +29,7 @@ impl Machine {
     pub fn write_progress(&self, writer: &mut Writer<'_>) {
         writer.open('{').name("revision").number(self.version()).name("state").text(self.state().name());
         if let Some(name) = self.step_name() {
-            let steps = steps(self.action);
+            let steps = steps(self.action, self.is_shared);
             let step = steps.iter().position(|step| *step == name).unwrap_or_default().saturating_add(1);
             let count = |count: usize| u64::try_from(count).unwrap_or_default();
             writer.name("step").number(count(step)).name("steps").number(count(steps.len()));
@@ -54,7 +63,9 @@ impl Machine {
         Some(match self.phase {
             Phase::CheckingPaths => "check_paths",
             Phase::VerifyingLicense => "verify_license",
+            Phase::CheckingStore { .. } => "check_store",
             Phase::Founding => "found",
+            Phase::Waiting { .. } if self.is_shared => "check_store",
             Phase::Contacting { .. } | Phase::Waiting { .. } => "contact",
             Phase::ReadingRecovery => "read_recovery",
             Phase::Adopting(_) | Phase::Keeping(_) => "adopt",

@@ -68,6 +68,7 @@ impl Machine {
             | Phase::Clearing { .. }
             | Phase::CheckingPaths
             | Phase::VerifyingLicense
+            | Phase::CheckingStore { .. }
             | Phase::Founding
             | Phase::Contacting { .. }
             | Phase::Waiting { .. }

@@ -24,6 +24,7 @@ impl Machine {
             Phase::CheckingPaths | Phase::VerifyingLicense => State::Initiated,
             Phase::Failing { from } => from,
             Phase::Founding
+            | Phase::CheckingStore { .. }
             | Phase::Contacting { .. }
             | Phase::Waiting { .. }
             | Phase::ReadingRecovery

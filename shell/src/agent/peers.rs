@@ -31,6 +31,8 @@ use proofs::Proofs;
 
 /// A challenge is good for so long, in milliseconds.
 const CHALLENGE_MS: u64 = 10_000;
+/// The age of a copy that is never durable: an answer that waits for something else.
+pub(super) const NEVER: (u32, u64) = (u32::MAX, u64::MAX);
 /// Pause between two confirmations that nobody answered.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -43,6 +45,8 @@ pub struct Habits {
     pub max_skew_seconds: u64,
     /// Whether other machines may be asked in plain HTTP.
     pub allow_plaintext: bool,
+    /// Whether the cluster's record is in a store that all members share.
+    pub is_shared: bool,
 }
 
 /// What an agent keeps of other nodes, in memory.
@@ -54,7 +58,7 @@ pub(super) struct Others {
     /// The one that is being made durable.
     keeping: Option<Box<Cluster>>,
     /// Answers that wait for a copy to be durable.
-    pending: Vec<Pending>,
+    pub(super) pending: Vec<Pending>,
     pendings: u32,
     proofs: Proofs,
     challenge_key: [u8; 64],
@@ -66,18 +70,18 @@ pub(super) struct Others {
 }
 
 /// An answer that is ready, but must not be given before a copy is durable.
-struct Pending {
-    number: u32,
+pub(super) struct Pending {
+    pub(super) number: u32,
     /// Of the copy that has to be durable first: see [`Cluster::age`].
-    age: (u32, u64),
-    sealing: Sealing,
-    text: Vec<u8>,
+    pub(super) age: (u32, u64),
+    pub(super) sealing: Sealing,
+    pub(super) text: Vec<u8>,
     /// What is said instead where the record could not be kept.
-    otherwise: Vec<u8>,
+    pub(super) otherwise: Vec<u8>,
 }
 
 /// How an answer is sealed.
-struct Sealing {
+pub(super) struct Sealing {
     key: Key,
     path: &'static str,
     context: Vec<u8>,
@@ -85,7 +89,8 @@ struct Sealing {
 
 impl Habits {
     fn peers(&self, now: u64) -> Peers {
-        Peers::new(millis(self.beat), self.max_skew_seconds, now)
+        let peers = Peers::new(millis(self.beat), self.max_skew_seconds, now);
+        if self.is_shared { peers.shared() } else { peers }
     }
 }
 
@@ -154,19 +159,27 @@ impl Agent {
         let beat = self.others.habits.beat;
         self.others.peers = self.others.habits.peers(self.clock.uptime_ms);
         let others = self.machine.is_member() && self.cluster.is_some();
+        self.share_copy();
         self.threads.errands.push(Errand::Tick(if others { beat } else { Duration::MAX }));
         if others {
             self.beat();
         }
     }
 
+    /// Forgets proofs of a password that nobody goes on with.
+    pub(super) fn expire_proofs(&mut self) {
+        self.others.proofs.expire(self.clock.uptime_ms);
+    }
+
     /// Time for a beat.
     pub(super) fn beat(&mut self) {
         let (now, own) = (self.clock.uptime_ms, self.machine.node_id());
-        self.others.proofs.expire(now);
+        self.expire_proofs();
         let Some(cluster) = self.cluster.as_deref().filter(|_| self.machine.is_member()) else { return };
         let asked = self.others.peers.beat(cluster, own, now);
-        let lapsed = cluster.is_founder(own) && cluster.has_lapsed(&self.others.peers.liveness, now);
+        let lapsed = !self.others.habits.is_shared
+            && cluster.is_founder(own)
+            && cluster.has_lapsed(&self.others.peers.liveness, now);
         for node_id in asked {
             self.ask(node_id, Ask::Beat, Duration::ZERO);
         }
@@ -214,6 +227,9 @@ impl Agent {
         let after = if self.others.confirmations == 0 { Duration::ZERO } else { AGAIN };
         self.others.confirmations = self.others.confirmations.wrapping_add(1);
         let Some(cluster) = self.founded.as_deref() else { return };
+        if self.others.habits.is_shared {
+            return self.threads.errands.push(Errand::Confirm(own, Box::new(cluster.clone()), after));
+        }
         if let Some(to) = self.others.peers.confirmation(cluster, own) {
             self.ask(to, Ask::Confirm, after);
         }
@@ -243,11 +259,16 @@ impl Agent {
             }
             (Told::Answer(_) | Told::Record(_) | Told::Nothing, _) => (Confirmed::Unanswered, false),
         };
-        if confirmed != Confirmed::Unanswered {
-            self.others.confirmations = 0;
-        }
         if overtaken {
             self.ask(by, Ask::Record, Duration::ZERO);
+        }
+        self.confirmed(confirmed);
+    }
+
+    /// What came of a confirmation.
+    pub(super) fn confirmed(&mut self, confirmed: Confirmed) {
+        if confirmed != Confirmed::Unanswered {
+            self.others.confirmations = 0;
         }
         let next = self.handle(Who::Attempt, Event::Confirmed(confirmed));
         self.drive(Who::Attempt, next);
@@ -270,7 +291,7 @@ impl Agent {
         }
     }
 
-    fn expel(&mut self, why: &str) {
+    pub(super) fn expel(&mut self, why: &str) {
         let next = self.machine.expel(why, self.clock.now);
         if next.is_some() {
             log::warn("sent away by the cluster", &[("reason", &why)]);
@@ -298,13 +319,18 @@ impl Agent {
         }
     }
 
-    /// The newest record, to be changed.
+    /// The newest record, durable or not.
+    pub(super) fn newest(&self) -> Option<&Cluster> {
+        self.others.staged.as_deref().or(self.cluster.as_deref())
+    }
+
+    /// The same, to be changed.
     fn draft(&self) -> Option<Box<Cluster>> {
         self.others.staged.as_ref().or(self.cluster.as_ref()).cloned()
     }
 
     /// Makes a changed record the newest, and durable as soon as may be: changes that come meanwhile share the next save.
-    fn stage(&mut self, draft: Option<Box<Cluster>>) {
+    pub(super) fn stage(&mut self, draft: Option<Box<Cluster>>) {
         self.others.staged = draft;
         self.keep();
     }
@@ -329,6 +355,7 @@ impl Agent {
         if let Err(error) = result {
             log::warn("the cluster's record could not be saved", &[("error", error)]);
             self.others.staged = None;
+            self.share_copy();
         } else if let Some(kept) = keeping {
             log::info("the cluster's record has changed", &[("epoch", &kept.epoch), ("revision", &kept.revision)]);
             if self.others.staged.as_ref().is_some_and(|staged| staged.stamp() == kept.stamp()) {
@@ -338,7 +365,8 @@ impl Agent {
         }
         let durable = self.cluster.as_deref().map(Cluster::age);
         let failed = result.is_err();
-        let news = self.others.pending.iter().filter(|pending| failed || Some(pending.age) <= durable);
+        let waits = |pending: &&Pending| pending.age != NEVER && (failed || Some(pending.age) <= durable);
+        let news = self.others.pending.iter().filter(waits);
         self.news.extend(news.map(|pending| News::Kept(pending.number, !failed)));
         self.keep();
     }
@@ -418,6 +446,9 @@ impl Agent {
     fn join(&mut self, request: &JoinRequest, sealing: Sealing, reply: &mut Reply<'_>) -> Step {
         let own = self.machine.node_id();
         let not_ready = write_join(&JoinAnswer::NotNow(TriedReason::NotReady));
+        if self.others.habits.is_shared {
+            return self.join_shared(request, sealing, not_ready, reply);
+        }
         let (Some(mut draft), Ok(key)) = (self.draft(), secret::random()) else {
             return self.sealed(&sealing, &not_ready, reply);
         };
@@ -445,6 +476,10 @@ impl Agent {
     /// A sealed message of a member.
     pub(super) fn asked(&mut self, body: &[u8], reply: &mut Reply<'_>) -> Step {
         let (now, own) = (self.clock.uptime_ms, self.machine.node_id());
+        if self.others.habits.is_shared {
+            // Members meet in the store.
+            return self.nothing(reply);
+        }
         let Some(asked) = self.open(body) else {
             return self.error(403, "access_denied", "nobody here knows that key", reply);
         };
@@ -525,7 +560,7 @@ impl Agent {
         self.sealed(sealing, &write(|writer| answer.write(writer)), reply)
     }
 
-    fn pend(&mut self, pending: Pending) -> Step {
+    pub(super) fn pend(&mut self, pending: Pending) -> Step {
         self.others.pendings = self.others.pendings.wrapping_add(1);
         let number = self.others.pendings;
         self.others.pending.push(Pending { number, ..pending });
@@ -546,7 +581,7 @@ impl Agent {
         self.others.pending.retain(|pending| pending.number != number);
     }
 
-    fn sealed(&mut self, sealing: &Sealing, text: &[u8], reply: &mut Reply<'_>) -> Step {
+    pub(super) fn sealed(&mut self, sealing: &Sealing, text: &[u8], reply: &mut Reply<'_>) -> Step {
         match seal::seal(&sealing.key, sealing.path, Direction::Answer, &sealing.context, text) {
             Ok(sealed) => self.bytes(&sealed, reply),
             Err(error) => self.error(503, "internal_error", &error.to_string(), reply),
@@ -573,7 +608,7 @@ struct Opened {
     message: Message,
 }
 
-fn write_join(answer: &JoinAnswer) -> Vec<u8> {
+pub(super) fn write_join(answer: &JoinAnswer) -> Vec<u8> {
     write(|writer| answer.write(writer))
 }
 

@@ -3,93 +3,10 @@
 use std::fmt::Write as _;
 
 use bootstrapd_core::json::{Reader, Token};
-use bootstrapd_core::limits::CLUSTER_RECORD_BYTES_MAX;
 
-use crate::http::{Chunks, FIELDS_MAX, HEAD_BYTES_MAX, Refused};
-
-/// An answer.
-pub(super) struct Answer {
-    /// The status code.
-    pub(super) status: u16,
-    /// The body.
-    pub(super) body: Vec<u8>,
-}
-
-const TOO_LONG: &str = "the answer is too long";
-const MALFORMED: &str = "that is no HTTP answer";
-
-/// Reads an answer from what has come so far; `None` where more must come. At the `end` nothing more will.
-///
-/// # Errors
-/// Why it is no answer.
-pub(super) fn read(mut bytes: &[u8], end: bool) -> Result<Option<Answer>, &'static str> {
-    loop {
-        match read_one(bytes, end)? {
-            Some(Read::Final(answer)) => return Ok(Some(answer)),
-            Some(Read::Interim(rest)) => bytes = rest,
-            None => return Ok(None),
-        }
-    }
-}
-
-enum Read<'a> {
-    /// A status 1xx, and what comes behind it.
-    Interim(&'a [u8]),
-    Final(Answer),
-}
-
-fn read_one(bytes: &[u8], end: bool) -> Result<Option<Read<'_>>, &'static str> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut head = httparse::Response::new(&mut fields);
-    let length = match head.parse(bytes) {
-        Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) if bytes.len() <= HEAD_BYTES_MAX => return Ok(None),
-        Ok(httparse::Status::Partial) => return Err(TOO_LONG),
-        Err(_) => return Err(MALFORMED),
-    };
-    let rest = bytes.get(length..).unwrap_or_default();
-    let status = head.code.ok_or(MALFORMED)?;
-    if (100..200).contains(&status) {
-        return Ok(Some(Read::Interim(rest)));
-    }
-    let field = |name: &str| {
-        let field = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
-        field.map(|field| std::str::from_utf8(field.value).unwrap_or_default().trim())
-    };
-    let body = if field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
-        unchunk(rest)?
-    } else if let Some(length) = field("content-length") {
-        let length: usize = length.parse().map_err(|_| MALFORMED)?;
-        if length > CLUSTER_RECORD_BYTES_MAX {
-            return Err(TOO_LONG);
-        }
-        rest.get(..length).map(<[u8]>::to_vec)
-    } else {
-        end.then(|| rest.to_vec())
-    };
-    if rest.len() > 2 * CLUSTER_RECORD_BYTES_MAX {
-        return Err(TOO_LONG);
-    }
-    Ok(body.map(|body| Read::Final(Answer { status, body })))
-}
-
-fn unchunk(bytes: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
-    let mut chunks = Chunks::default();
-    let mut body = Vec::new();
-    let decoded = chunks.decode(bytes, |piece| {
-        body.extend_from_slice(piece);
-        if body.len() > CLUSTER_RECORD_BYTES_MAX { Err(Refused { status: 413, reason: TOO_LONG }) } else { Ok(()) }
-    });
-    decoded.map_err(|refused| refused.reason)?;
-    Ok(chunks.is_done().then_some(body))
-}
+use crate::call::Answer;
 
 impl Answer {
-    /// The body, where it is text.
-    pub(super) fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap_or_default()
-    }
-
     /// The code of an error, or nothing.
     pub(super) fn error_code(&self) -> String {
         lookup(self.text(), &["error_code"]).unwrap_or_default()
@@ -280,18 +197,5 @@ fn scalar(token: Token<'_>) -> Option<String> {
         Token::Name(_) | Token::Null | Token::ObjectStart | Token::ObjectEnd | Token::ArrayStart | Token::ArrayEnd => {
             None
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_number_of_interim_answers_may_come_first() {
-        let mut bytes = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(60_000);
-        assert!(read(&bytes, false).unwrap().is_none());
-        bytes.extend_from_slice(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n");
-        assert_eq!(read(&bytes, false).unwrap().unwrap().status, 204);
     }
 }

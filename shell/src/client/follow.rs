@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bootstrapd_core::status::State;
 
 use super::live::{Live, News};
-use super::{Asked, Ended, LAST_TRY, answer, status_document};
+use super::{Asked, Ended, LAST_TRY, answer, status_document, unanswered};
 use crate::exit;
 
 /// Between two polls: soon at first, then less often.
@@ -40,9 +40,9 @@ pub(super) fn follow(asked: &Asked, accepted: bool) -> Result<(), Ended> {
                 }
                 Err((_, message)) => (exit::TIMED_OUT, format!("timed out: {message}")),
             },
-            Err(failed) => {
+            Err(error) => {
                 live.show("no answer");
-                failed.ended(&asked.server)
+                unanswered(&error, &asked.server)
             }
         };
         // The status is what counts; the progress is how to pass the time until it may be another.

@@ -1,0 +1,85 @@
+//! Life in a cluster whose record is in a store that all members share: what there is to ask of it, and what it says.
+
+use std::time::Instant;
+
+use bootstrapd_core::cluster::{Cluster, JoinRequest, Key};
+use bootstrapd_core::peer::JoinAnswer;
+
+use super::peers::{NEVER, Pending, Sealing, write_join};
+use super::{Agent, News, Reply, Step};
+use crate::peer::Errand;
+use crate::shared::Beat;
+use crate::{log, secret, store};
+
+impl Agent {
+    /// Tells the thread that works in the store which copy this node has, if any.
+    pub(super) fn share_copy(&mut self) {
+        if self.others.habits.is_shared {
+            let copy = self.cluster.clone().filter(|_| self.machine.is_member());
+            self.threads.errands.push(Errand::Live(self.machine.node_id(), copy));
+        }
+    }
+
+    /// What a beat has found.
+    pub(super) fn stored(&mut self, beat: Beat) {
+        self.expire_proofs();
+        if !self.machine.is_member() {
+            return;
+        }
+        self.others.peers.tell_down(&beat.down);
+        if let Some(newer) = beat.newer {
+            self.take_shared(newer);
+        }
+        if beat.is_expelled {
+            self.expel("the cluster does not know this node any more: it was replaced, or the cluster was recovered without it");
+        }
+    }
+
+    /// Keeps what the store has.
+    fn take_shared(&mut self, newer: Box<Cluster>) {
+        if self.newest().is_some_and(|newest| newest.is_succeeded_by(&newer)) {
+            self.stage(Some(newer));
+        }
+    }
+
+    /// A node that has proved the password wants to join: the store says how that ends.
+    pub(super) fn join_shared(
+        &mut self,
+        request: &JoinRequest,
+        sealing: Sealing,
+        otherwise: Vec<u8>,
+        reply: &mut Reply<'_>,
+    ) -> Step {
+        let Ok(key) = secret::random() else { return self.sealed(&sealing, &otherwise, reply) };
+        let step = self.pend(Pending { number: 0, age: NEVER, sealing, text: Vec::new(), otherwise });
+        if let Step::Keeping(number) = step {
+            let errand = Errand::Admit(number, Box::new(request.clone()), Key(key), Instant::now());
+            self.threads.errands.push(errand);
+        }
+        step
+    }
+
+    /// How a join has ended.
+    pub(super) fn admitted(&mut self, number: u32, answer: Result<Box<Cluster>, JoinAnswer>) {
+        let text = match answer {
+            Ok(record) => {
+                let text = store::encode(&record);
+                log::info("a node is admitted", &[("revision", &record.revision)]);
+                self.take_shared(record);
+                text
+            }
+            Err(answer) => {
+                if let JoinAnswer::Refused(failure) = &answer {
+                    let code = failure.cause.code();
+                    log::info("a node is not admitted", &[("error_code", &code), ("message", &failure.message)]);
+                }
+                Some(write_join(&answer))
+            }
+        };
+        let is_good = text.is_some();
+        if let Some(pending) = self.others.pending.iter_mut().find(|pending| pending.number == number) {
+            pending.text = text.unwrap_or_default();
+            self.news.push(News::Kept(number, is_good));
+        }
+    }
+}

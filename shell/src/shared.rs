@@ -1,0 +1,340 @@
+//! The cluster's record in a store that all members share: what this node does there, on the thread that talks to others.
+//! Each change is made of the record as the store has it and written by compare-and-swap, so that none is ever lost and
+//! no number given twice, whoever else writes.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use bootstrapd_core::cluster::{Cluster, JoinRequest, Key};
+use bootstrapd_core::failure::{NodeTried, TriedReason};
+use bootstrapd_core::machine::{Confirmed, StoreChecked};
+use bootstrapd_core::peer::{self, JoinAnswer, Sight};
+use bootstrapd_core::record::Id;
+
+use crate::etcd::{Etcd, Fault, News, Place, Swap};
+use crate::seal::{self, Direction};
+use crate::{log, node, peer as wire, store};
+
+/// What a sealed record in the store is about.
+const ABOUT: &str = "/store";
+/// A joiner waits no longer to be admitted, whoever else writes.
+const ADMISSION: Duration = Duration::from_secs(6);
+
+/// Between two tries of a store that does not serve.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// This node's share of the store.
+pub struct Shared {
+    etcd: Etcd,
+    rules: peer::Shared,
+    own: Id,
+    /// The newest record that is known, and etcd's number for it; zero where that is not known.
+    copy: Option<Box<Cluster>>,
+    revision: u64,
+    /// What was wrong last: said once.
+    trouble: Option<&'static str>,
+}
+
+/// What a beat has found.
+pub struct Beat {
+    /// Who is down, as far as could be seen.
+    pub down: Vec<u32>,
+    /// A newer record.
+    pub newer: Option<Box<Cluster>>,
+    /// A newer one does not know this node.
+    pub is_expelled: bool,
+}
+
+/// Why the record could not be had or changed.
+enum Stop {
+    Fault(Fault),
+    /// Nobody is to be admitted by what the store has.
+    Barred(TriedReason),
+    /// What is there is newer, and does not know this node.
+    Expelled,
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Shared {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(place: Place, beat: Duration, max_skew_seconds: u64) -> Self {
+        let rules = peer::Shared::new(max_skew_seconds, node::uptime_ms());
+        Self { etcd: Etcd::new(place, beat), rules, own: Id::default(), copy: None, revision: 0, trouble: None }
+    }
+
+    /// From now on this node, `own`, is a member with this copy; or a member no more.
+    pub fn live(&mut self, own: Id, copy: Option<Box<Cluster>>) {
+        if copy.is_none() {
+            self.etcd.leave();
+        }
+        self.own = own;
+        self.copy = copy;
+        self.revision = 0;
+    }
+
+    /// Whether the store can be used and has a record.
+    pub fn check(&mut self) -> StoreChecked {
+        match self.etcd.look(0) {
+            Ok(seen) if seen.news == News::None || seen.news == News::Absent => StoreChecked::Empty,
+            Ok(_) => StoreChecked::Taken,
+            Err(Fault { endpoint, error }) => {
+                let node = heapless::String::try_from(endpoint.as_str()).unwrap_or_default();
+                StoreChecked::Failed(NodeTried { node, reason: reason(&error) })
+            }
+        }
+    }
+
+    /// Says that this node is there, and looks for what has changed.
+    pub fn beat(&mut self) -> Beat {
+        let mut beat = Beat { down: Vec::new(), newer: None, is_expelled: false };
+        let before = self.copy.as_ref().map(|copy| copy.age());
+        if before.is_none() {
+            return beat;
+        }
+        let done = self.etcd.stay(self.own).map_err(Stop::from).and_then(|()| self.tend());
+        self.complain(&done);
+        beat.is_expelled = matches!(done, Err(Stop::Expelled));
+        if let Some(copy) = &self.copy {
+            beat.down = self.rules.down(copy, node::uptime_ms()).collect();
+            beat.newer = (Some(copy.age()) > before).then(|| copy.clone());
+        }
+        beat
+    }
+
+    fn tend(&mut self) -> Result<(), Stop> {
+        self.look()?;
+        let (own, now) = (self.own, node::uptime_ms());
+        let Some(mut draft) = self.copy.clone() else { return Ok(()) };
+        if self.rules.beat(&mut draft, own, now) {
+            // Where somebody else was faster, the next beat tries again.
+            self.write(draft)?;
+        }
+        Ok(())
+    }
+
+    /// One line for each new trouble, and one when it is over.
+    fn complain(&mut self, done: &Result<(), Stop>) {
+        let trouble = match done {
+            Ok(()) | Err(Stop::Expelled) => None,
+            Err(Stop::Fault(fault)) => Some(reason(&fault.error).name()),
+            Err(Stop::Barred(_)) => Some("it has an older record than this node, or another one"),
+        };
+        if trouble == self.trouble {
+            return;
+        }
+        match (trouble, done) {
+            (Some(trouble), Err(Stop::Fault(fault))) => {
+                log::warn("the store does not serve", &[("endpoint", &fault.endpoint), ("reason", &trouble)]);
+            }
+            (Some(trouble), _) => log::warn("the store cannot be trusted", &[("reason", &trouble)]),
+            (None, _) => log::info("the store serves again", &[]),
+        }
+        self.trouble = trouble;
+    }
+
+    /// A node that has proved the password wants to join: the record with it in it, or the answer that it gets instead.
+    ///
+    /// # Errors
+    /// That answer.
+    pub fn admit(&mut self, request: &JoinRequest, key: Key) -> Result<Box<Cluster>, JoinAnswer> {
+        let end = Instant::now().checked_add(ADMISSION);
+        loop {
+            let admitted = self.try_to_admit(request, key);
+            match admitted {
+                Ok(Some(answer)) => return answer,
+                Err(Stop::Barred(reason)) => return Err(JoinAnswer::NotNow(reason)),
+                Err(Stop::Expelled) => return Err(JoinAnswer::NotNow(TriedReason::NotAMember)),
+                Ok(None) if end > Some(Instant::now()) => {}
+                Err(Stop::Fault(_)) if end > Some(Instant::now()) => std::thread::sleep(AGAIN),
+                Ok(None) => return Err(JoinAnswer::NotNow(TriedReason::NotReady)),
+                Err(Stop::Fault(_)) => return Err(JoinAnswer::NotNow(TriedReason::NoStore)),
+            }
+        }
+    }
+
+    /// `None` where somebody else was faster.
+    fn try_to_admit(
+        &mut self,
+        request: &JoinRequest,
+        key: Key,
+    ) -> Result<Option<Result<Box<Cluster>, JoinAnswer>>, Stop> {
+        self.look()?;
+        let Some(mut draft) = self.copy.clone() else { return Err(Stop::Expelled) };
+        let clocks = (node::uptime_ms(), node::clock_ms());
+        if let Err(answer) = self.rules.join(&mut draft, (request, key), clocks) {
+            return Ok(Some(Err(answer)));
+        }
+        let is_written = self.write(draft)?;
+        Ok(self.copy.clone().filter(|_| is_written).map(Ok))
+    }
+
+    /// This node has made `adopted` its record, and says so.
+    pub fn confirm(&mut self, own: Id, adopted: &Cluster) -> Confirmed {
+        match self.try_to_confirm(own, adopted) {
+            Ok(confirmed) => confirmed,
+            Err(fault) => {
+                self.complain(&Err(Stop::Fault(fault)));
+                Confirmed::Unanswered
+            }
+        }
+    }
+
+    fn try_to_confirm(&mut self, own: Id, adopted: &Cluster) -> Result<Confirmed, Fault> {
+        self.etcd.stay(own)?;
+        let key = seal::common_key(adopted);
+        let (stored, revision) = match self.etcd.look(0)?.news {
+            News::Record(bytes, revision) => (open(&key, &bytes), revision),
+            News::None | News::Absent if adopted.is_founder(own) => {
+                let Some(sealed) = sealed(adopted) else { return Ok(Confirmed::Unanswered) };
+                return Ok(match self.etcd.swap(0, &sealed)? {
+                    Swap::Done(_) => Confirmed::Done,
+                    Swap::Conflict(_) => Confirmed::Unanswered,
+                });
+            }
+            News::None | News::Absent => return Ok(Confirmed::Unanswered),
+        };
+        let Some(mut stored) = stored else {
+            // Whoever found a cluster on another's record founds none.
+            return Ok(if adopted.is_founder(own) { Confirmed::Unknown } else { Confirmed::Unanswered });
+        };
+        let before = stored.age();
+        let confirmed = peer::Shared::confirm(&mut stored, adopted, own);
+        if stored.age() == before {
+            return Ok(confirmed);
+        }
+        let Some(sealed) = sealed(&stored) else { return Ok(Confirmed::Unanswered) };
+        Ok(match self.etcd.swap(revision, &sealed)? {
+            Swap::Done(_) => confirmed,
+            Swap::Conflict(_) => Confirmed::Unanswered,
+        })
+    }
+
+    /// Takes what the store has.
+    fn look(&mut self) -> Result<(), Stop> {
+        let seen = self.etcd.look(self.revision)?;
+        if !seen.leased.contains(&self.own) {
+            self.etcd.lost();
+        }
+        self.take(seen.news)?;
+        if let Some(copy) = &self.copy {
+            self.rules.see(copy, &seen.leased, node::uptime_ms());
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, news: News) -> Result<(), Stop> {
+        let Some(copy) = &self.copy else { return Ok(()) };
+        let (bytes, revision) = match news {
+            News::None if self.revision != 0 => return Ok(()),
+            // Somebody has removed it: it comes again by a recovery only.
+            News::None | News::Absent => {
+                self.revision = 0;
+                return Err(Stop::Barred(TriedReason::NeedsRecovery));
+            }
+            News::Record(bytes, revision) => (bytes, revision),
+        };
+        let barred = Stop::Barred(TriedReason::NeedsRecovery);
+        let Some(stored) = open(&seal::common_key(copy), &bytes) else { return Err(barred) };
+        match peer::Shared::judge(copy, self.own, &stored) {
+            Sight::Same => {}
+            Sight::Newer => self.copy = Some(stored),
+            Sight::Expelled => return Err(Stop::Expelled),
+            Sight::Barred(bar) => return Err(Stop::Barred(bar.reason())),
+        }
+        self.revision = revision;
+        Ok(())
+    }
+
+    /// Makes a draft of the copy the record, unless that has changed meanwhile. Whether it is.
+    fn write(&mut self, draft: Box<Cluster>) -> Result<bool, Stop> {
+        let Some(sealed) = sealed(&draft) else { return Ok(false) };
+        match self.etcd.swap(self.revision, &sealed)? {
+            Swap::Done(revision) => {
+                self.copy = Some(draft);
+                self.revision = revision;
+                Ok(true)
+            }
+            Swap::Conflict(news) => {
+                self.take(news)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Makes `cluster`, a new epoch, the record; `is_new` where there must be none, else in the place of an older one.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    pub fn found_again(&mut self, cluster: &Cluster, is_new: bool) -> Result<(), String> {
+        let because = |Fault { endpoint, error }| format!("{endpoint}: {}", reason(&error).name());
+        let known = match self.etcd.look(0).map_err(because)?.news {
+            News::None | News::Absent => 0,
+            News::Record(bytes, revision) => {
+                let older = open(&seal::common_key(cluster), &bytes);
+                let older = older.filter(|older| older.cluster_id == cluster.cluster_id && older.epoch < cluster.epoch);
+                if older.is_none() || is_new {
+                    return Err("the store has a record already, which is not an older one of this cluster".to_owned());
+                }
+                revision
+            }
+        };
+        let sealed = sealed(cluster).ok_or("the record is too long")?;
+        match self.etcd.swap(known, &sealed).map_err(because)? {
+            Swap::Done(_) => Ok(()),
+            Swap::Conflict(_) => Err("the store's record is being changed: end all agents first".to_owned()),
+        }
+    }
+
+    /// The record in the store, where it is one of `copy`'s cluster, and etcd's number for it.
+    ///
+    /// # Errors
+    /// Why it cannot be had, for people.
+    pub fn fetch(&mut self, copy: &Cluster) -> Result<(Box<Cluster>, u64), String> {
+        let because = |Fault { endpoint, error }| format!("{endpoint}: {}", reason(&error).name());
+        match self.etcd.look(0).map_err(because)?.news {
+            News::Record(bytes, revision) => {
+                let stored = open(&seal::common_key(copy), &bytes);
+                stored
+                    .map(|stored| (stored, revision))
+                    .ok_or_else(|| "the store has another cluster's record".to_owned())
+            }
+            News::None | News::Absent => Err("the store has no record".to_owned()),
+        }
+    }
+
+    /// Removes the record, if it is still the one that etcd has this number for.
+    ///
+    /// # Errors
+    /// Why it is not removed, for people.
+    pub fn remove(&mut self, revision: u64) -> Result<(), String> {
+        let because = |Fault { endpoint, error }| format!("{endpoint}: {}", reason(&error).name());
+        let removed = self.etcd.remove(revision).map_err(because)?;
+        if removed { Ok(()) } else { Err("the store's record is being changed: end all agents first".to_owned()) }
+    }
+}
+
+/// Why a store does not serve.
+fn reason(error: &std::io::Error) -> TriedReason {
+    match error.kind() {
+        ErrorKind::PermissionDenied => TriedReason::NotPermitted,
+        ErrorKind::InvalidData => TriedReason::NotAStore,
+        _ => wire::reason(error),
+    }
+}
+
+/// The record for the store, for nobody to read who has no copy of it.
+fn sealed(cluster: &Cluster) -> Option<Vec<u8>> {
+    let bytes = store::encode(cluster)?;
+    seal::seal(&seal::common_key(cluster), ABOUT, Direction::Answer, b"", &bytes).ok()
+}
+
+fn open(key: &Key, sealed: &[u8]) -> Option<Box<Cluster>> {
+    let bytes = seal::open(key, ABOUT, Direction::Answer, b"", sealed)?;
+    store::decode(&bytes).ok()
+}
