@@ -5,10 +5,10 @@
 
 use bootstrapd_core::cluster::{Cluster, Seed};
 use bootstrapd_core::config::{Action, Paths};
-use bootstrapd_core::failure::{Cause, Failure, TriedReason, Violation};
+use bootstrapd_core::failure::{Cause, Failure, NodeTried, TriedReason, Violation};
 use bootstrapd_core::license::Terms;
 use bootstrapd_core::limits::{NODE_RECORD_BYTES_MAX, STATUS_BYTES_MAX};
-use bootstrapd_core::machine::{Confirmed, Contacted, Effect, Event, FileId, Machine, PathsFound, Trouble};
+use bootstrapd_core::machine::{Confirmed, Contacted, Effect, Event, FileId, Machine, PathsFound, StoreChecked, Trouble};
 use bootstrapd_core::node::NodeInfo;
 use bootstrapd_core::record::{self, Id, Membership, NodeRecord};
 use bootstrapd_core::status::{self, State};
@@ -42,14 +42,19 @@ struct Node {
     disk: Vec<u8>,
     now: Timestamp,
     facts: NodeInfo,
+    /// Whether the record is in a store that all members share.
+    is_shared: bool,
 }
 
 impl Node {
-    fn new() -> Self {
+    fn new(is_shared: bool) -> Self {
         let mut machine = Box::<Machine>::default();
+        if is_shared {
+            machine.share_store();
+        }
         machine.identify(Id([7; 16]), &Paths::default());
         let disk = encoded(&mut machine);
-        Self { machine, effect: None, disk, now: Timestamp::from_seconds(1_000), facts: NodeInfo::default() }
+        Self { machine, effect: None, disk, now: Timestamp::from_seconds(1_000), facts: NodeInfo::default(), is_shared }
     }
 
     fn start(&mut self, action: Action, body: &[u8]) {
@@ -88,11 +93,12 @@ impl Node {
             Effect::Persist,
             Effect::CheckPaths,
             Effect::VerifyLicense,
+            Effect::CheckStore,
             Effect::Found,
             Effect::Adopt,
             Effect::Confirm,
             Effect::Discard,
-        ][usize::from(detail >> 4) % 7];
+        ][usize::from(detail >> 4) % 8];
         if self.effect == Some(other) {
             return;
         }
@@ -107,6 +113,9 @@ impl Node {
         let mut record = Box::<NodeRecord>::default();
         record::decode(&self.disk, &mut *record).unwrap();
         self.machine = Box::default();
+        if self.is_shared {
+            self.machine.share_store();
+        }
         self.machine.restore(&record, &Paths::default(), self.now);
         self.effect = self.machine.resume();
         assert_eq!(self.effect.is_some(), self.machine.adopted().is_some());
@@ -160,6 +169,14 @@ fn event(effect: Effect, detail: u8, machine: &Machine, facts: &NodeInfo) -> Eve
         Effect::VerifyLicense => {
             Event::LicenseVerified(Err(Violation::ALL[usize::from(detail >> 1) % Violation::ALL.len()]))
         }
+        Effect::CheckStore => Event::StoreChecked(match detail % 3 {
+            0 => StoreChecked::Empty,
+            1 => StoreChecked::Taken,
+            _ => StoreChecked::Failed(NodeTried {
+                node: Default::default(),
+                reason: TriedReason::ALL[usize::from(detail >> 2) % TriedReason::ALL.len()],
+            }),
+        }),
         Effect::Found => Event::Founded(result.map(|()| founded(machine, facts))),
         Effect::Wait { .. } => Event::Waited,
         Effect::ReadRecovery if good => Event::RecoveryRead(Ok(MEMBERSHIP)),
@@ -188,7 +205,7 @@ fn founded(machine: &Machine, facts: &NodeInfo) -> Membership {
 }
 
 fuzz_target!(|input: &[u8]| {
-    let mut node = Node::new();
+    let mut node = Node::new(input.len() % 2 == 1);
     let mut rest = input;
     while let [operation, detail, more @ ..] = rest {
         rest = more;

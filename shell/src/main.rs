@@ -14,6 +14,8 @@ fn main() -> ExitCode {
         Ok(Command::Serve(values)) => serve::run(&values),
         Ok(Command::Reset(values)) => offline::reset(&values),
         Ok(Command::RecoverInPlace(values)) => offline::recover_in_place(&values),
+        #[cfg(feature = "etcd")]
+        Ok(Command::Move(values)) => offline::move_record(&values),
         #[cfg(feature = "client")]
         Ok(Command::Client(verb, values)) => bootstrapd_shell::client::run(verb, &values),
         Err(problem) => {

@@ -1,5 +1,6 @@
-//! The verbs that need no agent, and want none to run: `reset`, by which a node forgets what it was, and
-//! `recover --in-place`, by which a survivor becomes its cluster's founder. Both ask first.
+//! The verbs that need no agent, and want none to run: `reset`, by which a node forgets what it was,
+//! `recover --in-place`, by which a survivor becomes its cluster's founder, and `move`, by which it takes the cluster's
+//! record to another store. All of them ask first.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -16,7 +17,7 @@ use crate::{exit, node, secret, serve};
 /// Why a verb ends other than well.
 type Ended = (u8, String);
 
-/// What both verbs work on, as long as no agent does.
+/// What the verbs work on, as long as no agent does.
 struct Offline {
     defaults: Paths,
     own: Pair,
@@ -82,26 +83,100 @@ fn remove(values: &Values) -> Result<(), Ended> {
     removed.map_err(|error| (exit::CONFIG, format!("not everything was removed: {error}")))
 }
 
+/// Takes the cluster's record from one store to another; the exit code.
+#[cfg(feature = "etcd")]
+#[must_use]
+pub fn move_record(values: &Values) -> u8 {
+    complain(take_along(values))
+}
+
+fn refused(why: &str) -> Ended {
+    (exit::REFUSED, format!("{why}: nothing was changed"))
+}
+
+/// A member, and its cluster's record on its disk.
+struct Member {
+    machine: Box<Machine>,
+    cluster: Box<Cluster>,
+    pair: Pair,
+}
+
+impl Member {
+    fn load(offline: &Offline) -> Result<Self, Ended> {
+        let Some((_, machine, pair)) = offline.node().filter(|(_, machine, _)| machine.is_member()) else {
+            return Err(refused("this node is in no cluster, or its record cannot be read"));
+        };
+        let Found::Record { value: cluster, .. } = pair.load::<Cluster>() else {
+            return Err(refused("the cluster's record cannot be read"));
+        };
+        Ok(Self { machine, cluster, pair })
+    }
+
+    /// Begins a new epoch, of which this node is the founder.
+    fn begin_epoch(&mut self) -> Result<(), Ended> {
+        let tag = secret::random().map_err(|error| (exit::CONFIG, error.to_string()))?;
+        let begun = self.cluster.recover_in_place(self.machine.node_id(), Id(tag));
+        begun.map_err(|failure| refused(&failure.message))
+    }
+
+    fn about(&self) -> String {
+        let Cluster { name, epoch, members, .. } = &*self.cluster;
+        format!("cluster {name}, epoch {epoch}, {} members", members.len())
+    }
+
+    fn save(&self) -> Result<(), Ended> {
+        let bytes = store::encode(&self.cluster).ok_or_else(|| refused("the record is too long"))?;
+        self.pair.save(&bytes).map_err(|error| (exit::CONFIG, format!("the record could not be saved: {error}")))
+    }
+}
+
 fn found_again(values: &Values) -> Result<(), Ended> {
+    let shared = serve::shared(values, "store", serve::habits(values).map_err(|problem| (exit::USAGE, problem))?)?;
     let offline = Offline::open(values)?;
-    let refused = |why: &str| (exit::REFUSED, format!("{why}: nothing was changed"));
-    let Some((_, machine, pair)) = offline.node().filter(|(_, machine, _)| machine.is_member()) else {
-        return Err(refused("this node is in no cluster, or its record cannot be read"));
-    };
-    let Found::Record { value: mut cluster, .. } = pair.load::<Cluster>() else {
-        return Err(refused("the cluster's record cannot be read"));
-    };
-    let found = secret::random().map_err(|error| (exit::CONFIG, error.to_string()))?;
-    let begun = cluster.recover_in_place(machine.node_id(), Id(found));
-    begun.map_err(|failure| refused(&failure.message))?;
-    let uid = cluster.founder_uid;
-    let about = format!("cluster {}, epoch {}, {} members", cluster.name, cluster.epoch, cluster.members.len());
+    let mut member = Member::load(&offline)?;
+    member.begin_epoch()?;
+    let uid = member.cluster.founder_uid;
     let question = format!(
-        "Make this node, uid {uid}, the founder of a new epoch? What the founder until now has changed since this copy is lost."
+        "Make this node, uid {uid}, the founder of a new epoch? What was changed since this copy, and by others only, is lost."
     );
-    agree(values, &about, &question)?;
-    let bytes = store::encode(&cluster).ok_or_else(|| refused("the record is too long"))?;
-    pair.save(&bytes).map_err(|error| (exit::CONFIG, format!("the record could not be saved: {error}")))
+    agree(values, &member.about(), &question)?;
+    // The store first: what it has counts, and this node follows it.
+    if let Some(mut shared) = shared {
+        shared.found_again(&member.cluster, false).map_err(|why| refused(&why))?;
+    }
+    member.save()
+}
+
+/// All agents of the cluster are at rest, and this node's copy is the newest, or the store's that it is taken from is.
+#[cfg(feature = "etcd")]
+fn take_along(values: &Values) -> Result<(), Ended> {
+    let habits = serve::habits(values).map_err(|problem| (exit::USAGE, problem))?;
+    let (from, to) = (serve::shared(values, "store", habits)?, serve::shared(values, "to", habits)?);
+    if from.is_some() == to.is_some() {
+        return Err((exit::USAGE, "one of --store and --to is embedded, the other one is not".to_owned()));
+    }
+    let offline = Offline::open(values)?;
+    let mut member = Member::load(&offline)?;
+    let mut emptied = None;
+    if let Some(mut from) = from {
+        let (stored, revision) = from.fetch(&member.cluster).map_err(|why| refused(&why))?;
+        member.cluster = stored;
+        emptied = Some((from, revision));
+    } else if !member.cluster.is_founder(member.machine.node_id()) {
+        return Err(refused("this node is not the founder: only the founder's copy is sure to be the newest"));
+    }
+    member.begin_epoch()?;
+    let question = "Take the record to its other store? All agents of the cluster must be at rest, and find it by their flags when they start again.";
+    agree(values, &member.about(), question)?;
+    if let Some(mut to) = to {
+        to.found_again(&member.cluster, true).map_err(|why| refused(&why))?;
+    }
+    member.save()?;
+    // Last: what is cut short before can be done again.
+    if let Some((mut from, revision)) = emptied {
+        from.remove(revision).map_err(|why| (exit::CONFIG, format!("the record was taken along, but {why}")))?;
+    }
+    Ok(())
 }
 
 /// Shows what it is about, and asks.

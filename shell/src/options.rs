@@ -39,6 +39,7 @@ const STATE_DIR: Flag =
     flag("state-dir", "DIR", "the node's records [/var/lib/bootstrapd as root, else the user's state directory]");
 const PERSISTENT_PATH: Flag = flag("persistent-path", "DIR", "where data lives [persistent in the state directory]");
 
+const ALLOW_PLAINTEXT: Flag = flag("allow-plaintext", "", "talk to other machines in plain HTTP");
 const STORE: Flag = flag("store", "WHERE", "the cluster's record: embedded, or etcd=URL,… [embedded]");
 const STORE_PREFIX: Flag = flag("store-prefix", "TEXT", "how its keys in etcd begin [/bootstrapd/]");
 const STORE_USER: Flag = flag("store-user", "NAME", "who this node is to etcd [nobody]");
@@ -60,7 +61,7 @@ pub const SERVE: Verb = Verb {
             "ADDR:PORT",
             "where other nodes reach this one [the node's address and the port of a listener]",
         ),
-        flag("allow-plaintext", "", "talk to other machines in plain HTTP"),
+        ALLOW_PLAINTEXT,
         flag("beat", "SECONDS", "how often members say that they are there [5]"),
         flag("max-clock-skew", "SECONDS", "how far the clock of a joiner may be off [5]"),
         STORE,
@@ -82,6 +83,25 @@ pub const RESET: Verb = Verb {
     flags: &[STATE_DIR, PERSISTENT_PATH, YES],
 };
 
+/// `move`
+#[cfg(feature = "etcd")]
+const MOVE: Verb = Verb {
+    name: "move",
+    operand: None,
+    help: "take the cluster's record to another store, offline, on the founder; asks first",
+    flags: &[
+        STATE_DIR,
+        PERSISTENT_PATH,
+        STORE,
+        flag("to", "WHERE", "the store to take it to"),
+        STORE_PREFIX,
+        STORE_USER,
+        STORE_PASSWORD_FILE,
+        ALLOW_PLAINTEXT,
+        YES,
+    ],
+};
+
 const YES: Flag = flag("yes", "", "do not ask");
 const IN_PLACE: Flag = flag("in-place", "", "make this node its cluster's founder, offline; asks first");
 
@@ -91,12 +111,25 @@ const RECOVER: Verb = Verb {
     name: "recover",
     operand: None,
     help: "with --in-place: make this node its cluster's founder, offline; asks first",
-    flags: &[IN_PLACE, STATE_DIR, PERSISTENT_PATH, YES],
+    flags: &[
+        IN_PLACE,
+        STATE_DIR,
+        PERSISTENT_PATH,
+        STORE,
+        STORE_PREFIX,
+        STORE_USER,
+        STORE_PASSWORD_FILE,
+        ALLOW_PLAINTEXT,
+        YES,
+    ],
 };
 
 #[cfg(feature = "client")]
 mod client {
-    use super::{Flag, IN_PLACE, PERSISTENT_PATH, RESET, SERVE, STATE_DIR, Verb, YES, flag};
+    use super::{
+        ALLOW_PLAINTEXT, Flag, IN_PLACE, PERSISTENT_PATH, RESET, SERVE, STATE_DIR, STORE, STORE_PASSWORD_FILE,
+        STORE_PREFIX, STORE_USER, Verb, YES, flag,
+    };
 
     const URL: Flag = flag("url", "URL", "the node [http://127.0.0.1:8080]");
     const USER: Flag = flag("user", "NAME", "the administrator, once the node is in a cluster");
@@ -120,7 +153,23 @@ mod client {
         attempt("create", "create a cluster from a bootstrap object in FILE (`-` or none: standard input), and wait");
     const JOIN: Verb = attempt("join", "the same, to join a cluster");
     const RECOVER: Verb = Verb {
-        flags: &[URL, USER, PASSWORD_FILE, JSON, TIMEOUT, NO_WAIT, IN_PLACE, STATE_DIR, PERSISTENT_PATH, YES],
+        flags: &[
+            URL,
+            USER,
+            PASSWORD_FILE,
+            JSON,
+            TIMEOUT,
+            NO_WAIT,
+            IN_PLACE,
+            STATE_DIR,
+            PERSISTENT_PATH,
+            STORE,
+            STORE_PREFIX,
+            STORE_USER,
+            STORE_PASSWORD_FILE,
+            ALLOW_PLAINTEXT,
+            YES,
+        ],
         ..attempt("recover", "the same, to recover a cluster from its record")
     };
     const VALIDATE_CREATE: Verb =
@@ -163,7 +212,7 @@ mod client {
     };
 
     /// Every verb.
-    pub(super) const VERBS: [&Verb; 14] = [
+    pub(super) const VERBS: &[&Verb] = &[
         &SERVE,
         &STATUS,
         &CREATE,
@@ -178,12 +227,20 @@ mod client {
         &LICENSE_ISSUE,
         &LICENSE_SHOW,
         &RESET,
+        #[cfg(feature = "etcd")]
+        &super::MOVE,
     ];
 }
 #[cfg(feature = "client")]
 use client::VERBS;
 #[cfg(not(feature = "client"))]
-const VERBS: [&Verb; 3] = [&SERVE, &RECOVER, &RESET];
+const VERBS: &[&Verb] = &[
+    &SERVE,
+    &RECOVER,
+    &RESET,
+    #[cfg(feature = "etcd")]
+    &MOVE,
+];
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -196,6 +253,9 @@ pub enum Command {
     Reset(Values),
     /// `recover --in-place`
     RecoverInPlace(Values),
+    /// `move`
+    #[cfg(feature = "etcd")]
+    Move(Values),
     /// Any other verb: it asks a node, or is about licences.
     #[cfg(feature = "client")]
     Client(&'static Verb, Values),
@@ -294,6 +354,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     Ok(match verb.name {
         "serve" => Command::Serve(values),
         "reset" => Command::Reset(values),
+        #[cfg(feature = "etcd")]
+        "move" => Command::Move(values),
         "recover" if values.is_on(IN_PLACE.name) => Command::RecoverInPlace(values),
         #[cfg(feature = "client")]
         _ => Command::Client(verb, values),
@@ -304,10 +366,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
 
 /// The verb that begins with `word`: some have two. `None` where help is asked for in the place of the second.
 fn find_verb(word: &OsStr, parser: &mut lexopt::Parser) -> Result<Option<&'static Verb>, String> {
-    if let Some(verb) = VERBS.into_iter().find(|verb| word == verb.name) {
+    if let Some(verb) = VERBS.iter().copied().find(|verb| word == verb.name) {
         return Ok(Some(verb));
     }
-    let two = VERBS.into_iter().filter_map(|verb| Some((verb, verb.name.split_once(' ')?)));
+    let two = VERBS.iter().copied().filter_map(|verb| Some((verb, verb.name.split_once(' ')?)));
     let seconds: Vec<_> =
         two.filter(|(_, (first, _))| word == *first).map(|(verb, (_, second))| (second, verb)).collect();
     if seconds.is_empty() {

@@ -21,6 +21,7 @@ pub mod body;
 pub mod cluster;
 pub mod details;
 mod directory;
+pub mod etcd;
 pub mod exit;
 pub mod fake;
 mod http;
@@ -47,13 +48,21 @@ pub const AT_ONCE: Duration = Duration::from_secs(20);
 ///
 /// # Panics
 /// When it has not within [`AT_ONCE`].
-pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    within(AT_ONCE, what, probe)
+}
+
+/// Asks `probe` until it answers.
+///
+/// # Panics
+/// When it has not in time.
+pub fn within<T>(time: Duration, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = probe() {
             return found;
         }
-        assert!(start.elapsed() < AT_ONCE, "{what}: not within {AT_ONCE:?}");
+        assert!(start.elapsed() < time, "{what}: not within {time:?}");
         thread::sleep(Duration::from_millis(1));
     }
 }

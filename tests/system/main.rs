@@ -1,4 +1,4 @@
-//! What needs more than Rust: strace, curl and faketime, which must be there, and root.
+//! What needs more than Rust: strace, curl, faketime and etcd, which must be there, and root.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@
 
 mod codes;
 mod curl;
+mod etcd;
 mod save;
 mod trace;
 

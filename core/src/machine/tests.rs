@@ -19,6 +19,8 @@ use crate::write::Writer;
 mod join;
 mod sequences;
 
+mod shared;
+
 const CREATE: &str = r#"{"cluster":{"name":"c"},"credentials":{"username":"u","password":"p"}}"#;
 const LICENSED: &str = r#"{"cluster":{"name":"c"},"credentials":{"username":"u","password":"p"},"license":"l"}"#;
 /// One node to contact, and one more round.
@@ -127,6 +129,7 @@ fn success(effect: Effect) -> Event {
         Effect::Persist => Event::Persisted(Ok(())),
         Effect::CheckPaths => Event::PathsChecked(good_paths()),
         Effect::VerifyLicense => Event::LicenseVerified(Ok(Terms::trial(at(0)))),
+        Effect::CheckStore => Event::StoreChecked(StoreChecked::Empty),
         Effect::Found => Event::Founded(Ok(membership())),
         Effect::Contact { .. } => Event::Contacted(Contacted::Admitted(membership())),
         Effect::Wait { .. } => Event::Waited,
@@ -143,6 +146,7 @@ fn failure(effect: Effect) -> Event {
         Effect::Persist => Event::Persisted(Err(trouble())),
         Effect::CheckPaths => Event::PathsChecked(found([Some(Err(PathTrouble::Missing)); 4])),
         Effect::VerifyLicense => Event::LicenseVerified(Err(Violation::BadSignature)),
+        Effect::CheckStore => Event::StoreChecked(StoreChecked::Taken),
         Effect::Found => Event::Founded(Err(trouble())),
         Effect::Contact { .. } => Event::Contacted(Contacted::Failed(TriedReason::Refused)),
         Effect::Wait { .. } => Event::Waited,
@@ -153,10 +157,11 @@ fn failure(effect: Effect) -> Event {
     }
 }
 
-const EFFECTS: [Effect; 10] = [
+const EFFECTS: [Effect; 11] = [
     Effect::Persist,
     Effect::CheckPaths,
     Effect::VerifyLicense,
+    Effect::CheckStore,
     Effect::Found,
     Effect::Contact { node: 0 },
     Effect::Wait { seconds: 7 },
@@ -574,6 +579,7 @@ fn end(machine: &mut Machine, body: &str, found: PathsFound, license: &Result<Te
             Effect::CheckPaths => Event::PathsChecked(found),
             Effect::VerifyLicense => Event::LicenseVerified(license.clone()),
             Effect::Persist
+            | Effect::CheckStore
             | Effect::Found
             | Effect::Contact { .. }
             | Effect::Wait { .. }

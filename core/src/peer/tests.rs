@@ -11,6 +11,8 @@ use crate::fields::Fields;
 use crate::limits::*;
 use crate::write::Writer;
 
+mod shared;
+
 fn written(write: impl FnOnce(&mut Writer<'_>)) -> StdVec<u8> {
     let mut buffer = vec![0; PEER_MESSAGE_BYTES_MAX];
     let mut writer = Writer::new(&mut buffer);

@@ -151,6 +151,7 @@ impl Agent {
             }
             Effect::CheckPaths => self.happened(Event::PathsChecked(found_paths()), moment),
             Effect::VerifyLicense => unreachable!("every cluster here is on trial"),
+            Effect::CheckStore => unreachable!("no record is shared here"),
             Effect::Found => {
                 let event = Event::Founded(Ok(self.found(moment)));
                 self.happened(event, moment);

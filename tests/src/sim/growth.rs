@@ -37,7 +37,8 @@ pub fn growth() -> Vec<Growth> {
     let mut request = agent.machine.join_request(&agent.facts);
     let mut cluster = Box::new((*agent.home().unwrap()).clone());
     let liveness = Liveness::new(1_000, 0);
-    let rules = Rules { liveness: &liveness, uptime_ms: 0, clock_ms: 1_700_000_100_000, max_skew_seconds: 5 };
+    let rules =
+        Rules { liveness: &liveness, uptime_ms: 0, clock_ms: 1_700_000_100_000, max_skew_seconds: 5, is_shared: false };
     request.clock_ms = rules.clock_ms;
     let (mut random, mut buffer) = (Seeded::new(0), vec![0; RECORD_BYTES]);
     let mut grown = Vec::new();

@@ -18,7 +18,7 @@ fn replacing(node: u32, uid: u32) -> JoinRequest {
 }
 
 pub(super) fn rules(liveness: &Liveness) -> Rules<'_> {
-    Rules { liveness, uptime_ms: LATER, clock_ms: CLOCK, max_skew_seconds: 5 }
+    Rules { liveness, uptime_ms: LATER, clock_ms: CLOCK, max_skew_seconds: 5, is_shared: false }
 }
 
 /// The failure of a node that is not admitted to a cluster whose `dead` members are down, by a validation and by a join
@@ -465,6 +465,7 @@ fn a_request_comes_back_from_the_wire() {
     let wide = "\"".repeat(PATH_BYTES_MAX);
     let mut full = JoinRequest {
         validate: true,
+        is_shared: true,
         clock_ms: u64::MAX,
         round_trip_ms: u64::MAX,
         required_version: text("7.4.2-54"),

@@ -101,6 +101,7 @@ impl Node {
                 | Phase::Clearing { .. }
                 | Phase::CheckingPaths
                 | Phase::VerifyingLicense
+                | Phase::CheckingStore { .. }
                 | Phase::Founding
                 | Phase::Contacting { .. }
                 | Phase::Waiting { .. }
@@ -119,6 +120,7 @@ impl Node {
             Effect::Persist
             | Effect::CheckPaths
             | Effect::VerifyLicense
+            | Effect::CheckStore
             | Effect::Found
             | Effect::Contact { .. }
             | Effect::Wait { .. }

@@ -1,0 +1,178 @@
+//! An etcd cluster of a test's own, and a door in front of it that can misbehave.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use crate::cluster::{free_address, prepared};
+use crate::{Directory, Node, eventually};
+
+/// The members, killed when it is dropped.
+pub struct Etcd {
+    directory: Directory,
+    /// For clients, and for each other.
+    addresses: Vec<(SocketAddr, SocketAddr)>,
+    members: Vec<Option<Child>>,
+}
+
+impl Etcd {
+    /// So many members, ready.
+    pub fn start(count: usize) -> Self {
+        let addresses: Vec<_> = (0..count).map(|_| (free_address(), free_address())).collect();
+        let mut etcd = Self { directory: Directory::new(), addresses, members: Vec::new() };
+        etcd.members.resize_with(count, || None);
+        (0..count).for_each(|member| etcd.spawn(member));
+        etcd.wait_ready();
+        etcd
+    }
+
+    /// Starts a member.
+    pub fn spawn(&mut self, member: usize) {
+        let url = |address: &SocketAddr| format!("http://{address}");
+        let (client, peer) = &self.addresses[member];
+        let all: Vec<String> =
+            self.addresses.iter().enumerate().map(|(at, (_, peer))| format!("m{at}={}", url(peer))).collect();
+        let log = File::options().create(true).append(true).open(self.directory.path().join("etcd.log")).unwrap();
+        let mut command = Command::new("etcd");
+        command.arg("--name").arg(format!("m{member}")).arg("--data-dir");
+        command.arg(self.directory.path().join(format!("m{member}")));
+        command.args(["--listen-client-urls", &url(client), "--advertise-client-urls", &url(client)]);
+        command.args(["--listen-peer-urls", &url(peer), "--initial-advertise-peer-urls", &url(peer)]);
+        command.args(["--initial-cluster", &all.join(","), "--unsafe-no-fsync"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.members[member] = Some(command.spawn().unwrap());
+    }
+
+    /// Waits until it serves.
+    pub fn wait_ready(&self) {
+        eventually("etcd", || self.ask("/v3/kv/range", r#"{"key":"eA=="}"#).filter(|text| text.contains("header")));
+    }
+
+    /// What any living member answers.
+    pub fn ask(&self, path: &str, body: &str) -> Option<String> {
+        let living = self.addresses.iter().zip(&self.members).filter(|(_, member)| member.is_some());
+        living.map(|((client, _), _)| *client).find_map(|client| post(client, path, body))
+    }
+
+    /// Kills a member.
+    pub fn kill(&mut self, member: usize) {
+        if let Some(mut child) = self.members[member].take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Where its clients ask.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(|(client, _)| *client).collect()
+    }
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        (0..self.members.len()).for_each(|member| self.kill(member));
+    }
+}
+
+/// What `--store` is told of these endpoints.
+pub fn store(endpoints: &[SocketAddr]) -> String {
+    let urls: Vec<String> = endpoints.iter().map(|address| format!("http://{address}")).collect();
+    format!("etcd={}", urls.join(","))
+}
+
+/// A node that keeps its cluster's record there, under this prefix; not started.
+pub fn prepared_with(endpoints: &[SocketAddr], prefix: &str) -> Node {
+    prepared(&["--store", &store(endpoints), "--store-prefix", prefix])
+}
+
+/// The same, started.
+pub fn node_with(endpoints: &[SocketAddr], prefix: &str) -> Node {
+    let mut node = prepared_with(endpoints, prefix);
+    node.run();
+    node
+}
+
+/// Posts JSON and reads the answer's body.
+pub fn post(to: SocketAddr, path: &str, body: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(to).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    let head = format!("POST {path} HTTP/1.0\r\nHost: {to}\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    head.contains(" 200").then(|| body.to_owned())
+}
+
+/// What a door does with a request, of which it is given all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// It carries it there and the answer back.
+    Pass,
+    /// After a while.
+    Late(Duration),
+    /// It carries it there, and cuts the connection in the place of an answer.
+    Lose,
+    /// It answers by itself.
+    Say(Vec<u8>),
+}
+
+type Choose = dyn FnMut(&str) -> Manner + Send;
+
+/// A door to `to`: where it is. It stands as long as the test runs.
+pub fn door(to: SocketAddr, choose: impl FnMut(&str) -> Manner + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let choose: Arc<Mutex<Box<Choose>>> = Arc::new(Mutex::new(Box::new(choose)));
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let choose = Arc::clone(&choose);
+            thread::spawn(move || carry(client, to, &choose));
+        }
+    });
+    address
+}
+
+/// One request, as this client makes them: it closes behind each.
+fn carry(mut client: TcpStream, to: SocketAddr, choose: &Mutex<Box<Choose>>) -> Option<()> {
+    let mut request = Vec::new();
+    let mut buffer = [0; 65536];
+    while !is_whole(&request) {
+        let count = client.read(&mut buffer).ok()?;
+        if count == 0 {
+            return None;
+        }
+        request.extend_from_slice(&buffer[..count]);
+    }
+    let manner = (choose.lock().unwrap())(&String::from_utf8_lossy(&request));
+    match &manner {
+        Manner::Late(time) => thread::sleep(*time),
+        Manner::Say(bytes) => return client.write_all(bytes).ok(),
+        Manner::Pass | Manner::Lose => {}
+    }
+    let mut server = TcpStream::connect(to).ok()?;
+    server.write_all(&request).ok()?;
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer).ok()?;
+    if manner == Manner::Lose {
+        return client.shutdown(Shutdown::Both).ok();
+    }
+    client.write_all(&answer).ok()
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse().ok());
+    body.len() >= length.unwrap_or(0)
+}
+
+/// What is in base64.
+pub fn decoded(text: &str) -> Vec<u8> {
+    use base64ct::{Base64, Encoding as _};
+    Base64::decode_vec(text).unwrap()
+}
