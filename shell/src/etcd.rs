@@ -297,11 +297,13 @@ struct Found {
 /// Reads an answer; `see` is shown every text and number, and whether it can be.
 fn transaction(answer: &str, see: &mut dyn FnMut(&str, &str) -> Option<()>) -> Option<Found> {
     let mut found = Found::default();
-    let (mut value, mut number) = (Vec::new(), None);
+    let (mut value, mut number, mut is_answered) = (Vec::new(), None, false);
     walk(answer, &mut |path, text| {
         match path {
             "succeeded" => found.succeeded = text == "true",
             "header/revision" => found.revision = text.parse().ok()?,
+            // Every part of a transaction has an answer of its own.
+            _ if path.starts_with("responses/0/") && path.ends_with("/header/revision") => is_answered = true,
             _ if path.ends_with("/response_range/kvs/0/value") => value = decode(text)?,
             _ if path.ends_with("/response_range/kvs/0/mod_revision") && !path.starts_with("responses/0/") => {
                 number = Some(text.parse().ok()?);
@@ -313,7 +315,7 @@ fn transaction(answer: &str, see: &mut dyn FnMut(&str, &str) -> Option<()>) -> O
     })?;
     // Leases have no value: what has one is the record.
     found.record = number.filter(|_| !value.is_empty()).map(|number| (value, number));
-    (found.revision > 0).then_some(found)
+    (is_answered && found.revision > 0).then_some(found)
 }
 
 /// Shows `see` every text, number and word of a JSON document, with the path to it; `None` where it is none.
@@ -445,7 +447,8 @@ mod tests {
         let newer = format!(r#"{{{HEADER},"responses":[{alive},{record}]}}"#);
         let news = News::Record(b"new".to_vec(), 8);
         assert_eq!(seen(&newer, "/b/alive/", 7), Some(Seen { leased: leased(), news }));
-        let absent = format!(r#"{{{HEADER},"responses":[{{"response_range":{{}}}},{{"response_range":{{}}}}]}}"#);
+        let none = format!(r#"{{"response_range":{{{HEADER}}}}}"#);
+        let absent = format!(r#"{{{HEADER},"responses":[{none},{none}]}}"#);
         assert_eq!(seen(&absent, "/b/alive/", 7), Some(Seen { leased: Vec::new(), news: News::Absent }));
         for garbage in
             ["", "{}", "[]", "{\"header\":{\"revision\":\"x\"}}", "<html>", "{\"header\":{\"revision\":\"1\"}"]
@@ -459,12 +462,14 @@ mod tests {
         let put = format!(r#"{{{HEADER},"succeeded":true,"responses":[{{"response_put":{{{HEADER}}}}}]}}"#);
         assert_eq!(swapped(&put, 4), Some(Swap::Done(9)));
         let other = format!(
-            r#"{{{HEADER},"responses":[{{"response_range":{{"kvs":[{{"key":"eA==","create_revision":"2","mod_revision":"6","version":"2","value":"{}"}}],"count":"1"}}}}]}}"#,
+            r#"{{{HEADER},"responses":[{{"response_range":{{{HEADER},"kvs":[{{"key":"eA==","create_revision":"2","mod_revision":"6","version":"2","value":"{}"}}],"count":"1"}}}}]}}"#,
             encode("other")
         );
         assert_eq!(swapped(&other, 4), Some(Swap::Conflict(News::Record(b"other".to_vec(), 6))));
-        let gone = format!(r#"{{{HEADER},"responses":[{{"response_range":{{}}}}]}}"#);
+        let gone = format!(r#"{{{HEADER},"responses":[{{"response_range":{{{HEADER}}}}}]}}"#);
         assert_eq!((swapped(&gone, 4), swapped(&gone, 0)), (Some(Swap::Conflict(News::Absent)), None));
+        // One that says that it is done and not what is believed by nobody.
+        assert_eq!(swapped(&format!(r#"{{{HEADER},"succeeded":true,"responses":[]}}"#), 4), None);
     }
 
     #[test]

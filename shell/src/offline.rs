@@ -162,8 +162,10 @@ fn take_along(values: &Values) -> Result<(), Ended> {
         let (stored, revision) = from.fetch(&member.cluster).map_err(|why| refused(&why))?;
         member.cluster = stored;
         emptied = Some((from, revision));
-    } else if !member.cluster.is_founder(member.machine.node_id()) {
-        return Err(refused("this node is not the founder: only the founder's copy is sure to be the newest"));
+    }
+    // Its copy is the newest where there is no store; and a founder that finds another one takes itself for overtaken.
+    if !member.cluster.is_founder(member.machine.node_id()) {
+        return Err(refused("this node is not the founder: move the record there, or recover in place here first"));
     }
     member.begin_epoch()?;
     let question = "Take the record to its other store? All agents of the cluster must be at rest, and find it by their flags when they start again.";

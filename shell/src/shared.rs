@@ -217,9 +217,11 @@ impl Shared {
 
     /// Takes what the store has.
     fn look(&mut self) -> Result<(), Stop> {
-        let seen = self.etcd.look(self.revision)?;
+        let mut seen = self.etcd.look(self.revision)?;
         if !seen.leased.contains(&self.own) {
             self.etcd.lost();
+            // Who looks is there.
+            seen.leased.push(self.own);
         }
         self.take(seen.news)?;
         if let Some(copy) = &self.copy {

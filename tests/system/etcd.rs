@@ -175,8 +175,9 @@ fn one_of_three_members_of_etcd_may_be_lost_and_where_all_are_members_serve_what
     for node in &nodes {
         let all = [(1, "active"), (2, "active"), (3, "active"), (4, "active")];
         within(LEASE, "all four", || listed(node).iter().map(|(uid, status)| (*uid, &**status)).eq(all).then_some(()));
-        assert_eq!(node.log().matches("the store does not serve").count(), 1, "said once: {}", node.log());
     }
+    let said = nodes[0].log().matches("the store does not serve").count();
+    assert!((1..=3).contains(&said), "once for each reason, not at each beat: {said} times in {}", nodes[0].log());
 }
 
 /// Of a member whose store is behind a door that is told what to do.
@@ -354,7 +355,7 @@ fn a_running_cluster_moves_to_etcd_and_back() {
         ])
     };
     let refused = moved(&nodes[1], "embedded", &endpoints);
-    assert_eq!(refused.code, Some(73), "only the founder's copy is the newest: {refused:?}");
+    assert!(refused.code == Some(73) && refused.errors.contains("not the founder"), "{refused:?}");
     assert_eq!(moved(&nodes[0], "embedded", "embedded").code, Some(64));
     let outcome = moved(&nodes[0], "embedded", &endpoints);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
@@ -367,11 +368,12 @@ fn a_running_cluster_moves_to_etcd_and_back() {
     nodes.iter().for_each(|node| lists(node, &all));
     let fourth = node_with(&etcd.addresses(), "/m/");
     join(&fourth, &nodes[2]);
-    assert_eq!(uid(&fourth), 3 + 1 + 1_000 * 1);
+    assert_eq!(uid(&fourth), 1_004);
     nodes.push(fourth);
 
     nodes.iter_mut().for_each(|node| _ = node.terminate());
-    let outcome = moved(&nodes[2], &endpoints, "embedded");
+    assert_eq!(moved(&nodes[2], &endpoints, "embedded").code, Some(73));
+    let outcome = moved(&nodes[0], &endpoints, "embedded");
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     assert!(
         etcd.ask("/v3/kv/range", r#"{"key":"L20vY2x1c3Rlcg=="}"#).unwrap().find("kvs").is_none(),
