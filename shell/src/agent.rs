@@ -320,7 +320,7 @@ impl Agent {
             }
             Done::Beat => self.beat(),
             Done::Stored(beat) => self.stored(beat),
-            Done::Admitted(number, answer) => self.admitted(number, answer),
+            Done::Admitted(ended) => self.admitted(ended),
             Done::StoreChecked(who, found) => {
                 let next = self.handle(who, Event::StoreChecked(found));
                 self.drive(who, next);

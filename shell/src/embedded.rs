@@ -1,10 +1,12 @@
 //! What takes the place of `shared` in a program that was built without any store to share: nothing, of which there is no
 //! value.
 
-use bootstrapd_core::cluster::{Cluster, JoinRequest, Key};
+use bootstrapd_core::cluster::Cluster;
 use bootstrapd_core::machine::{Confirmed, StoreChecked};
 use bootstrapd_core::peer::JoinAnswer;
 use bootstrapd_core::record::Id;
+
+use crate::peer::Admission;
 
 /// There is none.
 pub enum Shared {}
@@ -17,6 +19,16 @@ pub struct Beat {
     pub newer: Option<Box<Cluster>>,
     /// It does not know this node.
     pub is_expelled: bool,
+}
+
+/// Likewise.
+pub struct Admitted {
+    /// Who is in it.
+    pub admitted: Vec<u32>,
+    /// The record.
+    pub record: Option<Box<Cluster>>,
+    /// Other answers.
+    pub others: Vec<(u32, JoinAnswer)>,
 }
 
 #[allow(missing_docs, clippy::missing_errors_doc, reason = "none of it is ever called")]
@@ -33,7 +45,7 @@ impl Shared {
         match *self {}
     }
 
-    pub fn admit(&mut self, _: &JoinRequest, _: Key) -> Result<Box<Cluster>, JoinAnswer> {
+    pub fn admit(&mut self, _: Vec<Admission>) -> Admitted {
         match *self {}
     }
 

@@ -21,6 +21,9 @@ const PATIENCE_MAX: Duration = Duration::from_secs(5);
 /// The shortest lease, in seconds.
 const LEASE_SECONDS: u64 = 20;
 
+/// A login that is wrong or missing is a bad request to etcd, which only words tell from another.
+const BAD_LOGINS: [&str; 2] = ["authentication failed", "user name is empty"];
+
 /// What `--store` names.
 #[derive(Debug)]
 pub struct Place {
@@ -238,9 +241,10 @@ impl Etcd {
     fn checked(&self, answer: Answer) -> Result<Answer, Fault> {
         match answer.status {
             200 => Ok(answer),
-            // A wrong login is a bad request to some versions.
             401 | 403 => Err(self.fault(ErrorKind::PermissionDenied.into())),
-            400 if text(answer.text(), "error").is_some_and(|error| error.contains("authentication failed")) => {
+            400 if text(answer.text(), "error")
+                .is_some_and(|error| BAD_LOGINS.iter().any(|bad| error.contains(bad))) =>
+            {
                 Err(self.fault(ErrorKind::PermissionDenied.into()))
             }
             _ => Err(self.garbage()),

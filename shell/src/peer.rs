@@ -22,7 +22,7 @@ use crate::opaque::{Joiner, KE2_BYTES};
 use crate::perform::{Done, Queue, Who};
 use crate::seal::{self, Direction};
 use crate::shared::Shared;
-use crate::store;
+use crate::{secret, store};
 
 /// The first message of a proof: a version, the first message of OPAQUE, and the user's name.
 pub const START: &str = "/internal/v1/login/start";
@@ -56,14 +56,28 @@ pub enum Errand {
     CheckStore(Who),
     /// This node is a member with this copy of the shared record, or is none.
     Live(Id, Option<Box<Cluster>>),
-    /// Have a node admitted by the shared record; a number names the answer that waits for that.
-    Admit(u32, Box<JoinRequest>, Key, Instant),
+    /// Have a node admitted by the shared record.
+    Admit(Admission),
     /// After a while, tell the shared record that this one is the node's own.
     Confirm(Id, Box<Cluster>, Duration),
     /// Let time go by.
     Wait(Who, Duration),
     /// Say so every beat from now on, until another length is set; `MAX` for never.
     Tick(Duration),
+}
+
+/// A node that has proved the password, and what it wants.
+pub struct Admission {
+    /// Names the answer that waits.
+    pub number: u32,
+    /// What it has asked for.
+    pub request: Box<JoinRequest>,
+    /// What it will confirm by.
+    pub key: Key,
+    /// When it has asked, and by this node's clock, in milliseconds since 1970.
+    pub since: Instant,
+    /// See there.
+    pub clock_ms: u64,
 }
 
 /// What it takes to ask for admission.
@@ -142,8 +156,8 @@ pub fn run(errands: &Queue<Errand>, mut shared: Option<Shared>, tell: impl Fn(Do
                 tell(Done::Waited(who));
             }
             Some(Errand::Tick(length)) => beat = length,
-            Some(errand @ (Errand::CheckStore(_) | Errand::Live(..) | Errand::Admit(..) | Errand::Confirm(..))) => {
-                if let Some(done) = shared.as_mut().and_then(|shared| share(errand, shared)) {
+            Some(errand @ (Errand::CheckStore(_) | Errand::Live(..) | Errand::Admit(_) | Errand::Confirm(..))) => {
+                if let Some(done) = shared.as_mut().and_then(|shared| share(errand, errands, shared)) {
                     tell(done);
                 }
             }
@@ -159,7 +173,7 @@ pub fn run(errands: &Queue<Errand>, mut shared: Option<Shared>, tell: impl Fn(Do
 /// What is to be done in the store that all members share.
 // Not inlined: what it needs of the stack stays resident.
 #[inline(never)]
-fn share(errand: Errand, shared: &mut Shared) -> Option<Done> {
+fn share(errand: Errand, errands: &Queue<Errand>, shared: &mut Shared) -> Option<Done> {
     match errand {
         Errand::CheckStore(who) => Some(Done::StoreChecked(who, shared.check())),
         Errand::Live(own, copy) => {
@@ -167,11 +181,18 @@ fn share(errand: Errand, shared: &mut Shared) -> Option<Done> {
             shared.live(own, copy);
             lives.then(|| Done::Stored(shared.beat()))
         }
-        // Whoever has waited for so long is not there any more.
-        Errand::Admit(_, _, _, since) if since.elapsed() >= CONTACT => None,
-        Errand::Admit(number, request, key, _) => Some(Done::Admitted(number, shared.admit(&request, key))),
+        Errand::Admit(first) => {
+            // Those that wait share one change of the record.
+            let mut all = errands.pick(|errand| if let Errand::Admit(next) = errand { Ok(next) } else { Err(errand) });
+            all.insert(0, first);
+            // Whoever has waited for so long is not there any more.
+            all.retain(|admission| admission.since.elapsed() < CONTACT);
+            Some(Done::Admitted(shared.admit(all)))
+        }
         Errand::Confirm(own, adopted, after) => {
-            thread::sleep(after);
+            // Many who try again at the same moment would again be in each other's way.
+            let [random] = secret::random().unwrap_or_default();
+            thread::sleep(after.saturating_mul(u32::from(random)) / 128);
             Some(Done::Confirmed(shared.confirm(own, &adopted)))
         }
         Errand::Contact(..) | Errand::Ask(_) | Errand::Wait(..) | Errand::Tick(_) => None,

@@ -12,7 +12,7 @@ use bootstrapd_core::cluster::{Cluster, PasswordHash, Registration};
 use bootstrapd_core::failure::{Cause, Failure, Violation};
 use bootstrapd_core::license::{self, Terms};
 use bootstrapd_core::machine::{Confirmed, FileId, PathTrouble, PathsFound, StoreChecked};
-use bootstrapd_core::peer::{Ask, JoinAnswer};
+use bootstrapd_core::peer::Ask;
 use bootstrapd_core::record::Id;
 use nix::sys::eventfd::EventFd;
 use nix::sys::stat::stat;
@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::peer::{self, ContactEnd, Errand, Told};
 use crate::secret::{self, LicenseKey};
-use crate::shared::{Beat, Shared};
+use crate::shared::{Admitted, Beat, Shared};
 use crate::store::{self, Found, Pair};
 use crate::{node, opaque};
 
@@ -115,8 +115,8 @@ pub enum Done {
     Stored(Beat),
     /// [`Errand::CheckStore`] ended.
     StoreChecked(Who, StoreChecked),
-    /// [`Errand::Admit`] ended: with the record, or another answer.
-    Admitted(u32, Result<Box<Cluster>, JoinAnswer>),
+    /// Each [`Errand::Admit`] ended.
+    Admitted(Admitted),
     /// [`Errand::Confirm`] ended.
     Confirmed(Confirmed),
 }
@@ -146,6 +146,19 @@ impl<T> Queue<T> {
     /// Everything that is there.
     pub fn take(&self) -> VecDeque<T> {
         std::mem::take(&mut *self.lock())
+    }
+
+    /// What `pick` takes of all that is there, in its order.
+    pub(crate) fn pick<P>(&self, mut pick: impl FnMut(T) -> Result<P, T>) -> Vec<P> {
+        let mut picked = Vec::new();
+        let mut waiting = self.lock();
+        for item in std::mem::take(&mut *waiting) {
+            match pick(item) {
+                Ok(item) => picked.push(item),
+                Err(item) => waiting.push_back(item),
+            }
+        }
+        picked
     }
 
     /// The next one, after a wait; `None` where `patience` ends first.

@@ -5,13 +5,14 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use bootstrapd_core::cluster::{Cluster, JoinRequest, Key};
+use bootstrapd_core::cluster::{Cluster, Key};
 use bootstrapd_core::failure::{NodeTried, TriedReason};
 use bootstrapd_core::machine::{Confirmed, StoreChecked};
 use bootstrapd_core::peer::{self, JoinAnswer, Sight};
 use bootstrapd_core::record::Id;
 
 use crate::etcd::{Etcd, Fault, News, Place, Swap};
+use crate::peer::Admission;
 use crate::seal::{self, Direction};
 use crate::{log, node, peer as wire, store};
 
@@ -43,6 +44,25 @@ pub struct Beat {
     pub newer: Option<Box<Cluster>>,
     /// A newer one does not know this node.
     pub is_expelled: bool,
+}
+
+/// What came of some admissions, by their numbers.
+#[derive(Default)]
+pub struct Admitted {
+    /// Who is admitted: the answer is the record.
+    pub admitted: Vec<u32>,
+    /// The record with them in it.
+    pub record: Option<Box<Cluster>>,
+    /// Who gets another answer.
+    pub others: Vec<(u32, JoinAnswer)>,
+}
+
+impl Admitted {
+    /// Those that still wait have waited in vain.
+    fn without(mut self, waiting: &[Admission], reason: TriedReason) -> Self {
+        self.others.extend(waiting.iter().map(|admission| (admission.number, JoinAnswer::NotNow(reason))));
+        self
+    }
 }
 
 /// Why the record could not be had or changed.
@@ -138,40 +158,43 @@ impl Shared {
         self.trouble = trouble;
     }
 
-    /// A node that has proved the password wants to join: the record with it in it, or the answer that it gets instead.
-    ///
-    /// # Errors
-    /// That answer.
-    pub fn admit(&mut self, request: &JoinRequest, key: Key) -> Result<Box<Cluster>, JoinAnswer> {
+    /// Nodes that have proved the password want to join: how that ends, for each of them.
+    pub fn admit(&mut self, mut waiting: Vec<Admission>) -> Admitted {
         let end = Instant::now().checked_add(ADMISSION);
+        let mut ended = Admitted::default();
         loop {
-            let admitted = self.try_to_admit(request, key);
-            match admitted {
-                Ok(Some(answer)) => return answer,
-                Err(Stop::Barred(reason)) => return Err(JoinAnswer::NotNow(reason)),
-                Err(Stop::Expelled) => return Err(JoinAnswer::NotNow(TriedReason::NotAMember)),
-                Ok(None) if end > Some(Instant::now()) => {}
-                Err(Stop::Fault(_)) if end > Some(Instant::now()) => std::thread::sleep(AGAIN),
-                Ok(None) => return Err(JoinAnswer::NotNow(TriedReason::NotReady)),
-                Err(Stop::Fault(_)) => return Err(JoinAnswer::NotNow(TriedReason::NoStore)),
+            let reason = match self.try_to_admit(&mut waiting, &mut ended) {
+                Ok(true) => {
+                    ended.admitted = waiting.iter().map(|admission| admission.number).collect();
+                    ended.record = self.copy.clone();
+                    return ended;
+                }
+                Ok(false) => TriedReason::NotReady,
+                Err(Stop::Fault(_)) => TriedReason::NoStore,
+                Err(Stop::Barred(reason)) => return ended.without(&waiting, reason),
+                Err(Stop::Expelled) => return ended.without(&waiting, TriedReason::NotAMember),
+            };
+            if end <= Some(Instant::now()) {
+                return ended.without(&waiting, reason);
+            }
+            if reason == TriedReason::NoStore {
+                std::thread::sleep(AGAIN);
             }
         }
     }
 
-    /// `None` where somebody else was faster.
-    fn try_to_admit(
-        &mut self,
-        request: &JoinRequest,
-        key: Key,
-    ) -> Result<Option<Result<Box<Cluster>, JoinAnswer>>, Stop> {
+    /// Whether all that were still `waiting` are admitted; not where somebody else was faster. Who got another answer waits
+    /// no more.
+    fn try_to_admit(&mut self, waiting: &mut Vec<Admission>, ended: &mut Admitted) -> Result<bool, Stop> {
         self.look()?;
         let Some(mut draft) = self.copy.clone() else { return Err(Stop::Expelled) };
-        let clocks = (node::uptime_ms(), node::clock_ms());
-        if let Err(answer) = self.rules.join(&mut draft, (request, key), clocks) {
-            return Ok(Some(Err(answer)));
-        }
-        let is_written = self.write(draft)?;
-        Ok(self.copy.clone().filter(|_| is_written).map(Ok))
+        let before = draft.age();
+        waiting.retain(|Admission { number, request, key, clock_ms, .. }| {
+            // Its clock is compared with ours of when it has asked.
+            let joined = self.rules.join(&mut draft, (request, *key), (node::uptime_ms(), *clock_ms));
+            joined.map_err(|answer| ended.others.push((*number, answer))).is_ok()
+        });
+        if draft.age() == before { Ok(true) } else { self.write(draft) }
     }
 
     /// This node has made `adopted` its record, and says so.

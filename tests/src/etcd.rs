@@ -8,6 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use base64ct::{Base64, Encoding as _};
+use blake2::digest::consts::U32;
+use blake2::{Blake2b, Digest as _};
+use bootstrapd_core::cluster::Cluster;
+use bootstrapd_core::record::decode;
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use serde_json::Value;
+
 use crate::cluster::{free_address, prepared};
 use crate::{Directory, Node, eventually};
 
@@ -173,6 +182,39 @@ fn is_whole(request: &[u8]) -> bool {
 
 /// What is in base64.
 pub fn decoded(text: &str) -> Vec<u8> {
-    use base64ct::{Base64, Encoding as _};
     Base64::decode_vec(text).unwrap()
+}
+
+/// Every version of the record that etcd still has, the first one first, as a node with this copy of it reads them.
+pub fn history(etcd: &Etcd, prefix: &str, copy: &Cluster) -> Vec<Box<Cluster>> {
+    let key = Base64::encode_string(format!("{prefix}cluster").as_bytes());
+    let at = |revision: Option<u64>| {
+        let at = revision.map(|revision| format!(r#","revision":"{revision}""#)).unwrap_or_default();
+        let answer = etcd.ask("/v3/kv/range", &format!(r#"{{"key":"{key}"{at}}}"#))?;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let number = |name: &str| answer["kvs"][0][name].as_str().map(|text| text.parse::<u64>().unwrap());
+        Some((number("create_revision")?, number("mod_revision")?, decoded(answer["kvs"][0]["value"].as_str()?)))
+    };
+    let mut versions = Vec::new();
+    let mut next = at(None);
+    while let Some((first, revision, sealed)) = next {
+        versions.push(opened(copy, &sealed));
+        next = if revision > first { at(Some(revision - 1)) } else { None };
+    }
+    versions.reverse();
+    versions
+}
+
+/// What only those can read who have a copy of the record.
+fn opened(copy: &Cluster, sealed: &[u8]) -> Box<Cluster> {
+    let mut hash = Blake2b::<U32>::default();
+    hash.update(b"bootstrapd 1 common key");
+    hash.update(copy.cluster_id.0);
+    hash.update(copy.registration.setup);
+    let (nonce, sealed) = sealed.split_at(24);
+    let payload = Payload { msg: sealed, aad: b"bootstrapd 1 POST /store < " };
+    let text = XChaCha20Poly1305::new(&hash.finalize()).decrypt(XNonce::from_slice(nonce), payload).unwrap();
+    let mut cluster = Box::<Cluster>::default();
+    decode(&text, &mut *cluster).unwrap();
+    cluster
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bootstrapd_core::cluster::{Cluster, MemberStatus};
 use bootstrapd_tests::body::{self, PASSWORD, USER};
 use bootstrapd_tests::cluster::{
     free_address, join, join_body, join_body_with, join_fails, listed, lists, node, sent_away, uid,
@@ -406,6 +407,122 @@ fn who_reads_etcd_learns_who_is_alive_and_no_secret() {
         }
     }
     assert!(seen > 2_000, "{seen}");
+}
+
+/// What a version of the record may be after the one before it: nothing that somebody has written is lost.
+fn follows(before: &Cluster, after: &Cluster) {
+    assert_eq!(before.epoch_tag, after.epoch_tag);
+    assert!(after.revision > before.revision && after.next_uid >= before.next_uid);
+    for member in &after.members {
+        let is_known = before.members.iter().any(|known| (known.uid, known.node_id) == (member.uid, member.node_id));
+        let is_new = (before.next_uid..after.next_uid).contains(&member.uid);
+        let replaces = member.status == MemberStatus::Replacing && before.member(member.uid).is_some();
+        assert!(is_known || is_new || replaces, "{} changes hands", member.uid);
+    }
+    for member in before.members.iter().filter(|member| member.is_active()) {
+        let kept = after.member_of(member.node_id).is_some_and(|kept| kept.uid == member.uid && kept.is_active());
+        let replaced = before.members.iter().any(|new| new.uid == member.uid && !new.is_active());
+        assert!(kept || replaced, "{} is lost", member.uid);
+    }
+}
+
+#[test]
+fn many_members_admit_replace_and_are_killed_and_every_number_is_given_once() {
+    let etcd = etcd(1);
+    let mut nodes = of(3, &etcd.addresses(), "/a/");
+    let copy = nodes[0].state_file("persistent/ccs/cluster.a");
+    let mut random = Random::new();
+    let seconds = std::env::var("BOOTSTRAPD_TEST_SECONDS").map_or(60, |text| text.parse().unwrap());
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut dead: Vec<Node> = Vec::new();
+    while Instant::now() < end {
+        // Several at once, each through a member of its own.
+        let joiners: Vec<Node> = (0..3).map(|_| node_with(&etcd.addresses(), "/a/")).collect();
+        let place = random.below(nodes.len());
+        nodes[place].kill9();
+        for joiner in &joiners {
+            let through = [nodes[random.below(nodes.len())].address(), nodes[random.below(nodes.len())].address()];
+            joiner.accept("join_cluster", &join_body(&through));
+        }
+        thread::sleep(Duration::from_millis(random.below(300) as u64));
+        if random.below(4) == 0 && nodes.len() > 4 {
+            dead.push(nodes.remove(place));
+        } else {
+            nodes[place].run();
+        }
+        for joiner in joiners {
+            let mut status = joiner.ended();
+            for _ in 0..40 {
+                let named = status["error_details"]["replace_candidate"].as_u64();
+                let body = named.map_or_else(|| join_body(&[nodes[0].address()]), |uid| replacing(&nodes[0], uid));
+                if status["state"] == "completed" || Instant::now() > end + LEASE {
+                    break;
+                }
+                joiner.accept("join_cluster", &body);
+                status = joiner.ended();
+                thread::sleep(Duration::from_millis(200));
+            }
+            assert_eq!(status["state"], "completed", "{status}");
+            nodes.push(joiner);
+        }
+    }
+    let mut record = Box::<Cluster>::default();
+    bootstrapd_core::record::decode(&fs::read(copy).unwrap(), &mut *record).unwrap();
+    let versions = bootstrapd_tests::etcd::history(&etcd, "/a/", &record);
+    for pair in versions.windows(2) {
+        follows(&pair[0], &pair[1]);
+    }
+    let last = versions.last().unwrap();
+    let replaced = versions.iter().flat_map(|version| &version.members);
+    let replaced = replaced.filter(|member| member.status == MemberStatus::Replacing).count();
+    println!(
+        "{} versions, {} members, {replaced} of them seen replacing, {} dead",
+        versions.len(),
+        last.members.len(),
+        dead.len()
+    );
+    for node in &nodes {
+        let member = last.members.iter().find(|member| u64::from(member.uid) == uid(node) && member.is_active());
+        assert!(
+            member.is_some_and(|member| member.endpoint == node.address()),
+            "an acknowledged join is lost: {}",
+            node.log()
+        );
+    }
+}
+
+#[test]
+fn a_store_with_users_lets_in_who_has_the_password() {
+    let etcd = etcd(1);
+    etcd.ask("/v3/auth/user/add", r#"{"name":"root","password":"r"}"#).unwrap();
+    etcd.ask("/v3/auth/user/grant", r#"{"user":"root","role":"root"}"#).unwrap();
+    etcd.ask("/v3/auth/enable", "{}").unwrap();
+    let secret = bootstrapd_tests::Directory::new();
+    let file = |name: &str, password: &str| {
+        let file = secret.path().join(name);
+        fs::write(&file, password).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let with = |options: &[&str]| {
+        let mut node = prepared_with(&etcd.addresses(), "/a/");
+        node.add_options(options);
+        node.run();
+        node
+    };
+    let (right, wrong) = (file("right", "r\n"), file("wrong", "w"));
+    for options in [&[][..], &["--store-user", "root", "--store-password-file", &wrong]] {
+        let node = with(options);
+        let mut body = body::create();
+        body["max_retries"] = json!(0);
+        let status = node.attempt(&body);
+        assert_eq!(status["error_code"], "connect_error", "{status}");
+        assert_eq!(status["error_details"]["nodes_tried"][0]["reason"], "the store does not let this node in");
+    }
+    let login = ["--store-user", "root", "--store-password-file", &right];
+    let founder = with(&login);
+    founder.create();
+    join(&with(&login), &founder);
+    lists(&founder, &[(1, "active"), (2, "active")]);
 }
 
 #[test]

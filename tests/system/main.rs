@@ -13,6 +13,7 @@
 mod codes;
 mod curl;
 mod etcd;
+mod hundred;
 mod save;
 mod trace;
 

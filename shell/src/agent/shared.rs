@@ -7,9 +7,9 @@ use bootstrapd_core::peer::JoinAnswer;
 
 use super::peers::{NEVER, Pending, Sealing, write_join};
 use super::{Agent, News, Reply, Step};
-use crate::peer::Errand;
-use crate::shared::Beat;
-use crate::{log, secret, store};
+use crate::peer::{Admission, Errand};
+use crate::shared::{Admitted, Beat};
+use crate::{log, node, secret, store};
 
 impl Agent {
     /// Tells the thread that works in the store which copy this node has, if any.
@@ -53,33 +53,35 @@ impl Agent {
         let Ok(key) = secret::random() else { return self.sealed(&sealing, &otherwise, reply) };
         let step = self.pend(Pending { number: 0, age: NEVER, sealing, text: Vec::new(), otherwise });
         if let Step::Keeping(number) = step {
-            let errand = Errand::Admit(number, Box::new(request.clone()), Key(key), Instant::now());
-            self.threads.errands.push(errand);
+            let (request, key) = (Box::new(request.clone()), Key(key));
+            let (since, clock_ms) = (Instant::now(), node::clock_ms());
+            self.threads.errands.push(Errand::Admit(Admission { number, request, key, since, clock_ms }));
         }
         step
     }
 
-    /// How a join has ended.
-    pub(super) fn admitted(&mut self, number: u32, answer: Result<Box<Cluster>, JoinAnswer>) {
-        let text = match answer {
-            Ok(record) => {
-                let text = store::encode(&record);
-                log::info("a node is admitted", &[("revision", &record.revision)]);
-                self.take_shared(record);
-                text
+    /// How joins have ended.
+    pub(super) fn admitted(&mut self, ended: Admitted) {
+        if let Some(record) = ended.record.filter(|_| !ended.admitted.is_empty()) {
+            let (nodes, revision) = (ended.admitted.len(), record.revision);
+            log::info("nodes are admitted", &[("nodes", &nodes), ("revision", &revision)]);
+            let text = store::encode(&record).unwrap_or_default();
+            ended.admitted.iter().for_each(|number| self.answer(*number, text.clone()));
+            self.take_shared(record);
+        }
+        for (number, answer) in ended.others {
+            if let JoinAnswer::Refused(failure) = &answer {
+                let code = failure.cause.code();
+                log::info("a node is not admitted", &[("error_code", &code), ("message", &failure.message)]);
             }
-            Err(answer) => {
-                if let JoinAnswer::Refused(failure) = &answer {
-                    let code = failure.cause.code();
-                    log::info("a node is not admitted", &[("error_code", &code), ("message", &failure.message)]);
-                }
-                Some(write_join(&answer))
-            }
-        };
-        let is_good = text.is_some();
+            self.answer(number, write_join(&answer));
+        }
+    }
+
+    fn answer(&mut self, number: u32, text: Vec<u8>) {
         if let Some(pending) = self.others.pending.iter_mut().find(|pending| pending.number == number) {
-            pending.text = text.unwrap_or_default();
-            self.news.push(News::Kept(number, is_good));
+            pending.text = text;
+            self.news.push(News::Kept(number, true));
         }
     }
 }
