@@ -8,7 +8,9 @@ use bootstrapd_core::config::{Action, Paths};
 use bootstrapd_core::failure::{Cause, Failure, NodeTried, TriedReason, Violation};
 use bootstrapd_core::license::Terms;
 use bootstrapd_core::limits::{NODE_RECORD_BYTES_MAX, STATUS_BYTES_MAX};
-use bootstrapd_core::machine::{Confirmed, Contacted, Effect, Event, FileId, Machine, PathsFound, StoreChecked, Trouble};
+use bootstrapd_core::machine::{
+    Confirmed, Contacted, Effect, Event, FileId, Machine, PathsFound, StoreChecked, Trouble,
+};
 use bootstrapd_core::node::NodeInfo;
 use bootstrapd_core::record::{self, Id, Membership, NodeRecord};
 use bootstrapd_core::status::{self, State};

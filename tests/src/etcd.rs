@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -31,7 +31,17 @@ pub struct Etcd {
 impl Etcd {
     /// So many members, ready.
     pub fn start(count: usize) -> Self {
-        let addresses: Vec<_> = (0..count).map(|_| (free_address(), free_address())).collect();
+        Self::of((0..count).map(|_| (free_address(), free_address())).collect())
+    }
+
+    /// One member, that others reach at this address.
+    pub fn start_at(address: IpAddr) -> Self {
+        let at = |free: SocketAddr| SocketAddr::new(address, free.port());
+        Self::of(vec![(at(free_address()), at(free_address()))])
+    }
+
+    fn of(addresses: Vec<(SocketAddr, SocketAddr)>) -> Self {
+        let count = addresses.len();
         let mut etcd = Self { directory: Directory::new(), addresses, members: Vec::new() };
         etcd.members.resize_with(count, || None);
         (0..count).for_each(|member| etcd.spawn(member));

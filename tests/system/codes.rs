@@ -88,10 +88,10 @@ fn insufficient_node_memory_says_how_much_is_needed() {
 }
 
 /// A small file system of a test's own.
-struct Small(String);
+pub(super) struct Small(String);
 
 impl Small {
-    fn at(path: String) -> Self {
+    pub(super) fn at(path: String) -> Self {
         fs::create_dir_all(&path).unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs", &path]).status().unwrap();
         assert!(mounted.success(), "this test mounts a file system, for which it must be root");

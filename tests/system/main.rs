@@ -1,4 +1,4 @@
-//! What needs more than Rust: strace, curl, faketime and etcd, which must be there, and root.
+//! What needs more than Rust: strace, curl, faketime, etcd and ip, which must be there, and root.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@
 mod codes;
 mod curl;
 mod etcd;
+mod hosts;
 mod hundred;
 mod save;
 mod trace;

@@ -1,0 +1,277 @@
+//! Hosts of their own: each node in a network namespace with an address, on one switch. The test is at the switch, in a
+//! namespace that only its thread is in.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bootstrapd_tests::body;
+use bootstrapd_tests::cluster::{join_body, join_body_with, join_fails, listed, lists, uid};
+use bootstrapd_tests::etcd::{Etcd, store};
+use bootstrapd_tests::{Node, Random, Request, within};
+use nix::sched::{CloneFlags, unshare};
+use serde_json::{Value, json};
+
+use super::codes::Small;
+use super::required;
+
+const PORT: u16 = 9443;
+/// A join or a beat may have to wait for a connection that a cut has broken.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+fn ip(arguments: &str) {
+    let output = Command::new("ip").args(arguments.split(' ')).output().unwrap();
+    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A network, and how many hosts are on it.
+struct Lan {
+    name: String,
+    is_ipv6: bool,
+    hosts: usize,
+}
+
+impl Lan {
+    fn new(is_ipv6: bool) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        unshare(CloneFlags::CLONE_NEWNET).expect("this test makes network namespaces, for which it must be root");
+        ip("link set lo up");
+        ip("link add switch type bridge");
+        ip("link set switch up");
+        let lan =
+            Self { name: format!("b{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed)), is_ipv6, hosts: 0 };
+        ip(&format!("addr add {} dev switch{}", lan.with_length(254), lan.no_detection()));
+        lan
+    }
+
+    fn address(&self, host: usize) -> IpAddr {
+        if self.is_ipv6 { format!("fd77::{host}").parse().unwrap() } else { format!("10.77.0.{host}").parse().unwrap() }
+    }
+
+    fn with_length(&self, host: usize) -> String {
+        format!("{}/{}", self.address(host), if self.is_ipv6 { 64 } else { 24 })
+    }
+
+    /// Nobody else can have these addresses: they are good at once.
+    const fn no_detection(&self) -> &'static str {
+        if self.is_ipv6 { " nodad" } else { "" }
+    }
+
+    fn host_name(&self, host: usize) -> String {
+        format!("{}-{host}", self.name)
+    }
+
+    /// Another host: its number.
+    fn add(&mut self) -> usize {
+        self.hosts += 1;
+        let (host, name) = (self.hosts, self.host_name(self.hosts));
+        ip(&format!("netns add {name}"));
+        ip(&format!("link add port{host} type veth peer name eth0 netns {name}"));
+        ip(&format!("link set port{host} master switch up"));
+        ip(&format!("-n {name} link set lo up"));
+        ip(&format!("-n {name} link set eth0 up"));
+        ip(&format!("-n {name} addr add {} dev eth0{}", self.with_length(host), self.no_detection()));
+        host
+    }
+
+    /// Pulls a host's cable, or plugs it in.
+    fn plug(&self, host: usize, is_in: bool) {
+        ip(&format!("link set port{host} {}", if is_in { "up" } else { "down" }));
+    }
+
+    /// A node on another host, started.
+    fn node(&mut self, options: &[&str]) -> (usize, Node) {
+        let (host, mut node) = self.prepared(options);
+        node.run();
+        (host, node)
+    }
+
+    fn prepared(&mut self, options: &[&str]) -> (usize, Node) {
+        let host = self.add();
+        let mut node = Node::prepare(&["--beat", "1", "--allow-plaintext"]);
+        node.add_options(options);
+        node.listen_on(SocketAddr::new(self.address(host), PORT));
+        node.wrap(&["ip", "netns", "exec", &self.host_name(host)]);
+        (host, node)
+    }
+
+    /// So many hosts with a cluster, in the order of their numbers there.
+    fn cluster(&mut self, count: usize, options: &[&str]) -> Vec<Node> {
+        let (_, founder) = self.node(options);
+        founder.create();
+        let mut nodes = vec![founder];
+        while nodes.len() < count {
+            let (_, joiner) = self.node(options);
+            join_by_address(&joiner, &nodes[0]);
+            nodes.push(joiner);
+        }
+        nodes
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        for host in 1..=self.hosts {
+            let _ = Command::new("ip").args(["netns", "del", &self.host_name(host)]).status();
+        }
+    }
+}
+
+/// Joins by the address alone: the port is the usual one.
+fn join_by_address(joiner: &Node, through: &Node) {
+    joiner.accept("join_cluster", &join_body(&[through.address().ip()]));
+    let status = joiner.ended();
+    assert_eq!(status["state"], "completed", "{status}\n{}", joiner.log());
+}
+
+fn within_lists(node: &Node, expected: &[(u64, &str)]) {
+    within(PATIENCE, &format!("{expected:?} listed"), || {
+        thread::sleep(Duration::from_millis(20));
+        listed(node).iter().map(|(uid, status)| (*uid, &**status)).eq(expected.iter().copied()).then_some(())
+    });
+}
+
+#[test]
+fn four_hosts_are_one_cluster_over_ipv4_and_over_ipv6() {
+    for is_ipv6 in [false, true] {
+        let mut lan = Lan::new(is_ipv6);
+        let nodes = lan.cluster(4, &[]);
+        let all = [(1, "active"), (2, "active"), (3, "active"), (4, "active")];
+        nodes.iter().for_each(|node| lists(node, &all));
+        let listed: Value = nodes[3].get_as_admin("/v1/nodes").json();
+        for (host, node) in (1..).zip(listed.as_array().unwrap()) {
+            assert_eq!(node["addr"], lan.address(host).to_string());
+        }
+        let info = nodes[1].get_as_admin("/v1/bootstrap").json()["local_node_info"].take();
+        assert_eq!(info["available_addrs"][0]["address"], lan.address(2).to_string());
+    }
+}
+
+#[test]
+fn a_host_behind_a_cut_is_down_and_comes_back_as_what_it_was() {
+    required("etcd");
+    let mut lan = Lan::new(false);
+    let mut nodes = lan.cluster(3, &[]);
+    lan.plug(3, false);
+    within_lists(&nodes[0], &[(1, "active"), (2, "active"), (3, "down")]);
+    let (_, joiner) = lan.node(&[]);
+    join_fails(&joiner, &join_body(&[nodes[0].address().ip()]), "repair_required");
+    lan.plug(3, true);
+    within_lists(&nodes[0], &[(1, "active"), (2, "active"), (3, "active")]);
+    join_by_address(&joiner, &nodes[1]);
+    // The founder, too: nobody joins meanwhile, and nobody is lost.
+    lan.plug(1, false);
+    let (_, late) = lan.node(&[]);
+    let mut body = join_body(&[nodes[1].address().ip()]);
+    body["max_retries"] = json!(0);
+    let status = join_fails(&late, &body, "connect_error");
+    let reason = &status["error_details"]["nodes_tried"][0]["reason"];
+    assert_eq!(reason, "the founder of its cluster does not answer, nobody can join");
+    lan.plug(1, true);
+    let all = [(1, "active"), (2, "active"), (3, "active"), (4, "active")];
+    nodes.push(joiner);
+    nodes.iter().for_each(|node| within_lists(node, &all));
+}
+
+#[test]
+fn with_etcd_the_founders_cable_may_be_pulled_and_joins_go_on() {
+    required("etcd");
+    let mut lan = Lan::new(false);
+    // At the switch, where every host reaches it.
+    let etcd = Etcd::start_at(lan.address(254));
+    let store = store(&etcd.addresses());
+    let options = ["--store", &*store];
+    let nodes = lan.cluster(3, &options);
+    lan.plug(1, false);
+    let (_, joiner) = lan.node(&options);
+    join_by_address(&joiner, &nodes[1]);
+    within_lists(&nodes[1], &[(1, "down"), (2, "active"), (3, "active"), (4, "active")]);
+    lan.plug(1, true);
+    within_lists(&nodes[0], &[(1, "active"), (2, "active"), (3, "active"), (4, "active")]);
+}
+
+/// The step that an attempt is at, as long as it can be asked.
+fn step(node: &Node) -> String {
+    let progress = node.get("/v1/bootstrap/progress");
+    if progress.status != 200 {
+        return String::new();
+    }
+    progress.json()["step_name"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_cable_that_is_pulled_at_any_step_of_a_join_loses_nobody() {
+    let mut lan = Lan::new(false);
+    let mut nodes = lan.cluster(2, &[]);
+    let mut random = Random::new();
+    for at in ["accept", "contact", "adopt", "confirm", "complete"] {
+        let (_, joiner) = lan.node(&[]);
+        let mut body = join_body(&[nodes[0].address().ip()]);
+        body["max_retries"] = json!(9);
+        joiner.accept("join_cluster", &body);
+        // A step may be over before it is seen: then the cable is pulled a moment later.
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(500) && step(&joiner) != at {}
+        // The founder's, so that the joiner can still be asked.
+        lan.plug(1, false);
+        thread::sleep(Duration::from_millis(500 + random.below(2_000) as u64));
+        lan.plug(1, true);
+        let status = within(PATIENCE, "the end of the join", || {
+            thread::sleep(Duration::from_millis(50));
+            let status = joiner.bootstrap_status();
+            matches!(status["state"].as_str(), Some("completed" | "error")).then_some(status)
+        });
+        if status["state"] == "error" {
+            join_by_address(&joiner, &nodes[0]);
+        }
+        nodes.push(joiner);
+        let all: Vec<(u64, &str)> = (1..=nodes.len() as u64).map(|uid| (uid, "active")).collect();
+        within_lists(&nodes[0], &all);
+        assert_eq!(uid(nodes.last().unwrap()), nodes.len() as u64);
+    }
+    nodes.iter().for_each(Node::assert_tidy);
+}
+
+#[test]
+fn a_disk_that_is_full_when_the_record_comes_fails_the_join_and_leaves_nothing() {
+    let mut lan = Lan::new(false);
+    let nodes = lan.cluster(1, &[]);
+    let (_, mut joiner) = lan.prepared(&[]);
+    let path = joiner.directory().path().join("small");
+    // A host sees what was mounted before it was started.
+    let _small = Small::at(path.display().to_string());
+    joiner.run();
+    let fill = path.join("fill");
+    let mut body = join_body_with(&[nodes[0].address().ip()], "/node/paths/persistent_path", json!(path));
+    body["max_retries"] = json!(0);
+    // All but a few pages.
+    let mut file = fs::File::create(&fill).unwrap();
+    while file.write_all(&[7; 4096]).is_ok() {}
+    let status = join_fails(&joiner, &body, "internal_error");
+    assert!(status["error_details"]["message"].as_str().unwrap().contains("could not be saved"), "{status}");
+    assert!(!path.join("ccs").exists());
+    drop(file);
+    fs::remove_file(fill).unwrap();
+    // The founder still knows it by the number that it has given; the same node gets the same one.
+    joiner.accept("join_cluster", &body);
+    assert_eq!(joiner.ended()["state"], "completed", "{}", joiner.log());
+    lists(&nodes[0], &[(1, "active"), (2, "active")]);
+}
+
+#[test]
+fn clocks_that_are_apart_are_told_between_hosts_too() {
+    required("faketime");
+    let mut lan = Lan::new(true);
+    let nodes = lan.cluster(1, &[]);
+    let (host, mut joiner) = lan.prepared(&[]);
+    let name = lan.host_name(host);
+    joiner.wrap(&["ip", "netns", "exec", &name, "env", "DONT_FAKE_MONOTONIC=1", "faketime", "-m", "-f", "+30s"]);
+    joiner.run();
+    let status = join_fails(&joiner, &join_body(&[nodes[0].address()]), "time_not_sync");
+    assert!((29..=31).contains(&status["error_details"]["skew_seconds"].as_i64().unwrap()), "{status}");
+    assert_eq!(nodes[0].call(&Request::validate(&body::create())).status, 409);
+}
