@@ -288,6 +288,7 @@ fn the_128th_member_is_admitted_and_the_129th_is_not() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a full record takes hours there")]
 fn a_full_cluster_is_repaired_a_few_at_a_time() {
     let mut cluster = cluster(1..=u32::try_from(MEMBERS_MAX).unwrap());
     let dead: std::vec::Vec<u32> = (2..).take(REPLACEMENTS_MAX + 1).collect();
@@ -305,6 +306,7 @@ fn a_full_cluster_is_repaired_a_few_at_a_time() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a full record takes hours there")]
 fn a_joiner_whose_names_the_record_has_no_room_for_is_refused_before_it_is_admitted() {
     let mut cluster = cluster([1]);
     let liveness = Liveness::new(BEAT, LATER);
