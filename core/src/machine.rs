@@ -38,6 +38,7 @@ pub use event::{Confirmed, Contacted, Effect, Event, Refusal, StoreChecked, Trou
 pub use path::{FileId, PathRole, PathTrouble, PathsFound};
 
 /// A node's bootstrap: at rest, or in an attempt.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, whatever the phase")]
 pub struct Machine {
     node_id: Id,
     /// Of the last record.

@@ -131,10 +131,12 @@ impl Etcd {
         let answer = self.ask("/v3/kv/txn", &body)?;
         let swap = swapped(answer.text(), known).ok_or_else(|| self.garbage())?;
         // An endpoint may have written it whose answer was lost. No two values are alike: each is sealed anew.
-        Ok(match swap {
-            Swap::Conflict(News::Record(found, revision)) if found == value => Swap::Done(revision),
-            other => other,
-        })
+        if let Swap::Conflict(News::Record(found, revision)) = &swap
+            && found == value
+        {
+            return Ok(Swap::Done(*revision));
+        }
+        Ok(swap)
     }
 
     /// Removes the record if etcd's number for it is still `known`. Whether it is gone.

@@ -192,7 +192,7 @@ fn share(errand: Errand, errands: &Queue<Errand>, shared: &mut Shared) -> Option
         Errand::Confirm(own, adopted, after) => {
             // Many who try again at the same moment would again be in each other's way.
             let [random] = secret::random().unwrap_or_default();
-            thread::sleep(after.saturating_mul(u32::from(random)) / 128);
+            thread::sleep(after.mul_f32(f32::from(random) / 128.0));
             Some(Done::Confirmed(shared.confirm(own, &adopted)))
         }
         Errand::Contact(..) | Errand::Ask(_) | Errand::Wait(..) | Errand::Tick(_) => None,

@@ -166,7 +166,7 @@ impl Shared {
             let reason = match self.try_to_admit(&mut waiting, &mut ended) {
                 Ok(true) => {
                     ended.admitted = waiting.iter().map(|admission| admission.number).collect();
-                    ended.record = self.copy.clone();
+                    ended.record.clone_from(&self.copy);
                     return ended;
                 }
                 Ok(false) => TriedReason::NotReady,
@@ -346,10 +346,13 @@ impl Shared {
 
 /// Why a store does not serve.
 fn reason(error: &std::io::Error) -> TriedReason {
-    match error.kind() {
-        ErrorKind::PermissionDenied => TriedReason::NotPermitted,
-        ErrorKind::InvalidData => TriedReason::NotAStore,
-        _ => wire::reason(error),
+    let reason = wire::reason(error);
+    if error.kind() == ErrorKind::PermissionDenied {
+        TriedReason::NotPermitted
+    } else if reason == TriedReason::NotAMember {
+        TriedReason::NotAStore
+    } else {
+        reason
     }
 }
 

@@ -159,7 +159,7 @@ pub fn door(to: SocketAddr, choose: impl FnMut(&str) -> Manner + Send + 'static)
 /// One request, as this client makes them: it closes behind each.
 fn carry(mut client: TcpStream, to: SocketAddr, choose: &Mutex<Box<Choose>>) -> Option<()> {
     let mut request = Vec::new();
-    let mut buffer = [0; 65536];
+    let mut buffer = vec![0; 65536];
     while !is_whole(&request) {
         let count = client.read(&mut buffer).ok()?;
         if count == 0 {

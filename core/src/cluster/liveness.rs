@@ -62,7 +62,9 @@ impl Liveness {
 
     /// The nodes that have a lease, all of them.
     pub fn see(&mut self, leased: &[Id], now_ms: u64) {
-        leased.iter().for_each(|node| self.hear(*node, now_ms));
+        for node in leased {
+            self.hear(*node, now_ms);
+        }
         self.leased = Some(leased.iter().copied().take(MEMBER_SLOTS_MAX).collect());
     }
 

@@ -85,6 +85,7 @@ pub enum Contacted {
 }
 
 /// What a store was found like.
+#[expect(clippy::large_enum_variant, reason = "there is no heap; one exists at a time")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreChecked {
     /// It has no cluster's record.

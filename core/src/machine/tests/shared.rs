@@ -124,10 +124,12 @@ fn a_round_after_a_wait_begins_with_the_store_and_the_state_never_goes_back() {
     let mut next = machine.start(JOINING, body_of(JOINING), at(1_000)).unwrap();
     let mut states = vec![machine.state()];
     for _ in 0..12 {
-        let event = match next {
-            Effect::CheckStore => Event::StoreChecked(StoreChecked::Taken),
-            Effect::Contact { .. } => failure(next),
-            _ => success(next),
+        let event = if next == Effect::CheckStore {
+            Event::StoreChecked(StoreChecked::Taken)
+        } else if matches!(next, Effect::Contact { .. }) {
+            failure(next)
+        } else {
+            success(next)
         };
         let was_waiting = matches!(next, Effect::Wait { .. });
         let Some(effect) = machine.handle(event, &facts(), at(1_000)) else { break };
