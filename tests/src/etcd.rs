@@ -44,7 +44,9 @@ impl Etcd {
         let count = addresses.len();
         let mut etcd = Self { directory: Directory::new(), addresses, members: Vec::new() };
         etcd.members.resize_with(count, || None);
-        (0..count).for_each(|member| etcd.spawn(member));
+        for member in 0..count {
+            etcd.spawn(member);
+        }
         etcd.wait_ready();
         etcd
     }
@@ -93,7 +95,9 @@ impl Etcd {
 
 impl Drop for Etcd {
     fn drop(&mut self) {
-        (0..self.members.len()).for_each(|member| self.kill(member));
+        for member in 0..self.members.len() {
+            self.kill(member);
+        }
     }
 }
 

@@ -57,7 +57,9 @@ fn message(status: &Value) -> &str {
 fn nodes_join_at_once_through_any_member_and_the_founder_need_not_be_there() {
     let etcd = etcd(1);
     let mut nodes = of(3, &etcd.addresses(), "/a/");
-    nodes.iter().for_each(|node| lists(node, &[(1, "active"), (2, "active"), (3, "active")]));
+    for node in &nodes {
+        lists(node, &[(1, "active"), (2, "active"), (3, "active")]);
+    }
     nodes[0].kill9();
     // Within its lease nobody misses it.
     let joiners: Vec<Node> = (0..10).map(|_| node_with(&etcd.addresses(), "/a/")).collect();
@@ -170,7 +172,9 @@ fn one_of_three_members_of_etcd_may_be_lost_and_where_all_are_members_serve_what
     let mut nodes = nodes;
     nodes[1].restart();
     assert_eq!(listed(&nodes[1]).len(), 3);
-    (0..3).for_each(|member| etcd.spawn(member));
+    for member in 0..3 {
+        etcd.spawn(member);
+    }
     etcd.wait_ready();
     join(&joiner, &nodes[1]);
     for node in &nodes {
@@ -198,7 +202,7 @@ fn a_write_whose_answer_was_lost_is_found_again_and_gives_no_second_number() {
     let count = Arc::clone(&lost);
     let (founder, _) = behind(&etcd, move |request| {
         // Every other write: also that of the founder itself.
-        let loses = is_swap(request) && count.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+        let loses = is_swap(request) && count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
         if loses { Manner::Lose } else { Manner::Pass }
     });
     founder.create();
@@ -339,7 +343,9 @@ fn a_running_cluster_moves_to_etcd_and_back() {
     let mut nodes = bootstrapd_tests::cluster::of(3);
     let all = [(1, "active"), (2, "active"), (3, "active")];
     lists(&nodes[0], &all);
-    nodes.iter_mut().for_each(|node| _ = node.terminate());
+    for node in &mut nodes {
+        node.terminate();
+    }
     let moved = |node: &Node, from: &str, to: &str| {
         let state = node.state();
         run(&[
@@ -366,13 +372,17 @@ fn a_running_cluster_moves_to_etcd_and_back() {
         node.add_options(&["--store", &endpoints, "--store-prefix", "/m/"]);
         node.run();
     }
-    nodes.iter().for_each(|node| lists(node, &all));
+    for node in &nodes {
+        lists(node, &all);
+    }
     let fourth = node_with(&etcd.addresses(), "/m/");
     join(&fourth, &nodes[2]);
     assert_eq!(uid(&fourth), 1_004);
     nodes.push(fourth);
 
-    nodes.iter_mut().for_each(|node| _ = node.terminate());
+    for node in &mut nodes {
+        node.terminate();
+    }
     assert_eq!(moved(&nodes[2], &endpoints, "embedded").code, Some(73));
     let outcome = moved(&nodes[0], &endpoints, "embedded");
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
@@ -385,7 +395,9 @@ fn a_running_cluster_moves_to_etcd_and_back() {
         node.run();
     }
     let all = [(1, "active"), (2, "active"), (3, "active"), (1_004, "active")];
-    nodes.iter().for_each(|node| lists(node, &all));
+    for node in &nodes {
+        lists(node, &all);
+    }
     join(&node(), &nodes[0]);
 }
 
@@ -551,7 +563,7 @@ fn whoever_is_killed_at_a_join_both_know_the_node_in_the_end_or_neither_does() {
             match state.as_str().unwrap() {
                 "completed" => break,
                 "error" | "idle" => {
-                    joiner.accept("join_cluster", &join_body(&[nodes[0].address(), nodes[through].address()]))
+                    joiner.accept("join_cluster", &join_body(&[nodes[0].address(), nodes[through].address()]));
                 }
                 _ => {}
             }

@@ -79,7 +79,7 @@ impl Lan {
     }
 
     /// Pulls a host's cable, or plugs it in.
-    fn plug(&self, host: usize, is_in: bool) {
+    fn plug(host: usize, is_in: bool) {
         ip(&format!("link set port{host} {}", if is_in { "up" } else { "down" }));
     }
 
@@ -141,7 +141,9 @@ fn four_hosts_are_one_cluster_over_ipv4_and_over_ipv6() {
         let mut lan = Lan::new(is_ipv6);
         let nodes = lan.cluster(4, &[]);
         let all = [(1, "active"), (2, "active"), (3, "active"), (4, "active")];
-        nodes.iter().for_each(|node| lists(node, &all));
+        for node in &nodes {
+            lists(node, &all);
+        }
         let listed: Value = nodes[3].get_as_admin("/v1/nodes").json();
         for (host, node) in (1..).zip(listed.as_array().unwrap()) {
             assert_eq!(node["addr"], lan.address(host).to_string());
@@ -156,25 +158,27 @@ fn a_host_behind_a_cut_is_down_and_comes_back_as_what_it_was() {
     required("etcd");
     let mut lan = Lan::new(false);
     let mut nodes = lan.cluster(3, &[]);
-    lan.plug(3, false);
+    Lan::plug(3, false);
     within_lists(&nodes[0], &[(1, "active"), (2, "active"), (3, "down")]);
     let (_, joiner) = lan.node(&[]);
     join_fails(&joiner, &join_body(&[nodes[0].address().ip()]), "repair_required");
-    lan.plug(3, true);
+    Lan::plug(3, true);
     within_lists(&nodes[0], &[(1, "active"), (2, "active"), (3, "active")]);
     join_by_address(&joiner, &nodes[1]);
     // The founder, too: nobody joins meanwhile, and nobody is lost.
-    lan.plug(1, false);
+    Lan::plug(1, false);
     let (_, late) = lan.node(&[]);
     let mut body = join_body(&[nodes[1].address().ip()]);
     body["max_retries"] = json!(0);
     let status = join_fails(&late, &body, "connect_error");
     let reason = &status["error_details"]["nodes_tried"][0]["reason"];
     assert_eq!(reason, "the founder of its cluster does not answer, nobody can join");
-    lan.plug(1, true);
+    Lan::plug(1, true);
     let all = [(1, "active"), (2, "active"), (3, "active"), (4, "active")];
     nodes.push(joiner);
-    nodes.iter().for_each(|node| within_lists(node, &all));
+    for node in &nodes {
+        within_lists(node, &all);
+    }
 }
 
 #[test]
@@ -186,11 +190,11 @@ fn with_etcd_the_founders_cable_may_be_pulled_and_joins_go_on() {
     let store = store(&etcd.addresses());
     let options = ["--store", &*store];
     let nodes = lan.cluster(3, &options);
-    lan.plug(1, false);
+    Lan::plug(1, false);
     let (_, joiner) = lan.node(&options);
     join_by_address(&joiner, &nodes[1]);
     within_lists(&nodes[1], &[(1, "down"), (2, "active"), (3, "active"), (4, "active")]);
-    lan.plug(1, true);
+    Lan::plug(1, true);
     within_lists(&nodes[0], &[(1, "active"), (2, "active"), (3, "active"), (4, "active")]);
 }
 
@@ -217,9 +221,9 @@ fn a_cable_that_is_pulled_at_any_step_of_a_join_loses_nobody() {
         let start = Instant::now();
         while start.elapsed() < Duration::from_millis(500) && step(&joiner) != at {}
         // The founder's, so that the joiner can still be asked.
-        lan.plug(1, false);
+        Lan::plug(1, false);
         thread::sleep(Duration::from_millis(500 + random.below(2_000) as u64));
-        lan.plug(1, true);
+        Lan::plug(1, true);
         let status = within(PATIENCE, "the end of the join", || {
             thread::sleep(Duration::from_millis(50));
             let status = joiner.bootstrap_status();
@@ -233,7 +237,9 @@ fn a_cable_that_is_pulled_at_any_step_of_a_join_loses_nobody() {
         within_lists(&nodes[0], &all);
         assert_eq!(uid(nodes.last().unwrap()), nodes.len() as u64);
     }
-    nodes.iter().for_each(Node::assert_tidy);
+    for node in &nodes {
+        node.assert_tidy();
+    }
 }
 
 #[test]
@@ -245,17 +251,17 @@ fn a_disk_that_is_full_when_the_record_comes_fails_the_join_and_leaves_nothing()
     // A host sees what was mounted before it was started.
     let _small = Small::at(path.display().to_string());
     joiner.run();
-    let fill = path.join("fill");
+    let filler = path.join("fill");
     let mut body = join_body_with(&[nodes[0].address().ip()], "/node/paths/persistent_path", json!(path));
     body["max_retries"] = json!(0);
     // All but a few pages.
-    let mut file = fs::File::create(&fill).unwrap();
-    while file.write_all(&[7; 4096]).is_ok() {}
+    let mut pages = fs::File::create(&filler).unwrap();
+    while pages.write_all(&[7; 4096]).is_ok() {}
     let status = join_fails(&joiner, &body, "internal_error");
     assert!(status["error_details"]["message"].as_str().unwrap().contains("could not be saved"), "{status}");
     assert!(!path.join("ccs").exists());
-    drop(file);
-    fs::remove_file(fill).unwrap();
+    drop(pages);
+    fs::remove_file(filler).unwrap();
     // The founder still knows it by the number that it has given; the same node gets the same one.
     joiner.accept("join_cluster", &body);
     assert_eq!(joiner.ended()["state"], "completed", "{}", joiner.log());
