@@ -112,6 +112,7 @@ fn a_server_does_nothing_to_the_terminal() {
     assert!(drawn.contains("a?]0;title??2J?"), "{drawn}");
     assert!(drawn.lines().filter(|line| line.ends_with(" s)")).all(|line| line.chars().count() <= 79), "{drawn}");
     assert_eq!(drawn.lines().filter(|line| line.starts_with("warning: ")).count(), 100);
+    assert_eq!(outcome.errors.matches("\r\n").count(), 101, "that is all that stays, but for the last word: {drawn}");
     // What an attempt ends with is a server's text, too.
     let failed = document(&json!({"state": "error", "error_code": "x", "error_details": {"message": evil}}));
     let (url, _) = fake(move |_| http("200 OK", &failed));

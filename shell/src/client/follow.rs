@@ -14,8 +14,8 @@ const POLL_MAX: Duration = Duration::from_secs(1);
 /// As much of the status as an open resource tells.
 const COMPLETED: &str = r#"{"bootstrap_status":{"state":"completed"}}"#;
 
-/// Polls until the bootstrap has ended, and shows the way there on a terminal; `open` where the node was open to us, as it
-/// is to whose attempt it has accepted.
+/// Polls until the bootstrap has ended, and shows the way there on a terminal; `open` where the node was open to us, as
+/// it is to whose attempt it has accepted.
 pub(super) fn follow(asked: &Asked, mut open: bool) -> Result<(), Ended> {
     let mut live = Live::new();
     let mut pause = POLL_FIRST;
