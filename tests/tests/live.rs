@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -111,6 +112,7 @@ fn a_server_does_nothing_to_the_terminal() {
     assert!(drawn.contains("a?]0;title??2J?"), "{drawn}");
     assert!(drawn.lines().filter(|line| line.ends_with(" s)")).all(|line| line.chars().count() <= 79), "{drawn}");
     assert_eq!(drawn.lines().filter(|line| line.starts_with("warning: ")).count(), 100);
+    assert_eq!(outcome.errors.matches("\r\n").count(), 101, "that is all that stays, but for the last word: {drawn}");
     // What an attempt ends with is a server's text, too.
     let failed = document(&json!({"state": "error", "error_code": "x", "error_details": {"message": evil}}));
     let (url, _) = fake(move |_| http("200 OK", &failed));
@@ -171,4 +173,42 @@ fn the_timeout_counts_where_the_progress_never_comes() {
     let outcome = on_a_terminal(&["wait", "--url", &url, "--timeout", "2"], "");
     assert_eq!(outcome.code, TIMED_OUT, "{outcome:?}");
     assert!((2..4).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_node_that_is_gone_is_not_drawn_as_it_was() {
+    let asked_so_far = AtomicUsize::new(0);
+    let (url, _) = fake(move |request| {
+        // Gone after its first progress: what is written to nobody is no answer.
+        if request.starts_with(PROGRESS) && asked_so_far.fetch_add(1, Ordering::Relaxed) == 0 {
+            return http(
+                "200 OK",
+                &json!({"revision": 1, "state": "joining_cluster", "step": 3, "steps": 6,
+                "step_name": "contact"})
+                .to_string(),
+            );
+        }
+        let is_first = asked_so_far.load(Ordering::Relaxed) == 0;
+        if is_first { http("200 OK", &document(&json!({"state": "joining_cluster"}))) } else { Vec::new() }
+    });
+    let outcome = on_a_terminal(&["wait", "--url", &url, "--timeout", "3"], "");
+    assert_eq!(outcome.code, UNREACHABLE, "{outcome:?}");
+    let drawn: Vec<_> = outcome.errors.split("\r\x1b[K").collect();
+    assert!(drawn.contains(&"joining_cluster, step 3 of 6: contact (0 s)"), "{drawn:?}");
+    assert!(drawn.contains(&"no answer (1 s)") || drawn.contains(&"no answer (2 s)"), "{drawn:?}");
+}
+
+#[test]
+fn the_timeout_counts_where_a_progress_is_as_long_as_it_may_be() {
+    let long = "x".repeat(300);
+    let rows: Vec<Value> =
+        (0..100).map(|count| json!({"node": count.to_string() + &long, "pointer": long, "reason": "r"})).collect();
+    let much = vec![json!([[1]]); 20_000];
+    let (url, _) =
+        stuck(json!({"a": much, "revision": 1, "state": "joining_cluster", "nodes_tried": rows, "warnings": rows}));
+    let start = Instant::now();
+    let outcome = on_a_terminal(&["wait", "--url", &url, "--timeout", "2"], "");
+    assert_eq!(outcome.code, TIMED_OUT, "{outcome:?}");
+    assert!(outcome.errors.contains("\n98xxx"), "the warning once, so that there is room for 99: {outcome:?}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }

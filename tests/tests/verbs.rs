@@ -11,6 +11,8 @@
     reason = "whatever fails here fails a test"
 )]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bootstrapd_tests::body::{self, PASSWORD, USER};
@@ -215,6 +217,35 @@ fn a_login_that_is_not_good_is_77_whatever_the_door_says() {
     let (url, asked) = fake_closed("200 OK");
     assert_exit(&run(&["wait", "--url", &url]), DENIED);
     assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_wait_that_began_at_an_open_door_needs_no_login_for_its_end() {
+    let node = Node::start();
+    let url = node.url();
+    let outcome = thread::scope(|scope| {
+        let waits = scope.spawn(|| run(&["wait", "--url", &url, "--json"]));
+        thread::sleep(Duration::from_millis(500));
+        node.create();
+        waits.join().unwrap()
+    });
+    assert_exit(&outcome, DONE);
+    assert_eq!(one_line_of_json(&outcome)["bootstrap_status"]["state"], "completed");
+    // A door that closes for another reason is no end, nor is one that was closed from the start or to a login.
+    for (ready, open, flags, code) in [
+        ("200 OK", 1, &[][..], DONE),
+        ("503 Service Unavailable", 1, &[], DENIED),
+        ("200 OK", 0, &[], DENIED),
+        ("200 OK", 1, &["--user", "admin"], DENIED),
+    ] {
+        let asked = AtomicUsize::new(0);
+        let (url, _) = fake(move |request| match request.split(' ').nth(1) {
+            Some("/readyz") => http(ready, "word"),
+            _ if asked.fetch_add(1, Ordering::Relaxed) < open => http("200 OK", &document(&json!({"state": "idle"}))),
+            _ => http("401 Unauthorized", ""),
+        });
+        assert_exit(&run(&[&["wait", "--url", &url, "--timeout", "5"], flags].concat()), code);
+    }
 }
 
 #[test]

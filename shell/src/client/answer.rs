@@ -69,29 +69,34 @@ pub(super) fn failure(document: &str) -> String {
 const COLUMNS: [(&str, &str); 5] =
     [("UID", "uid"), ("STATUS", "status"), ("ADDR", "addr"), ("RACK_ID", "rack_id"), ("VERSION", "software_version")];
 
-type Row = [String; COLUMNS.len()];
-
 /// A list of nodes for people; `None` where the document is none.
 pub(super) fn nodes(document: &str) -> Option<String> {
-    let mut reader = Reader::new(document.as_bytes()).ok()?;
-    let Token::ArrayStart = reader.token().ok()?? else { return None };
-    let mut rows = vec![COLUMNS.map(|(title, _)| title.to_owned())];
+    let (mut reader, token) = find(document, &[])?;
+    let mut rows = vec![COLUMNS.map(|(title, _)| title.to_owned()).to_vec()];
+    rows.append(&mut objects(&mut reader, token, &COLUMNS.map(|(_, member)| member))?);
+    reader.token().ok()?.is_none().then(|| aligned(&rows))
+}
+
+/// Of each object of a list that begins with `token`, these members, empty where there is none; read in one pass, as a
+/// list may be long.
+pub(super) fn objects(reader: &mut Reader<'_>, token: Token<'_>, members: &[&str]) -> Option<Vec<Vec<String>>> {
+    let Token::ArrayStart = token else { return None };
+    let mut rows = Vec::new();
     let mut token = reader.token().ok()??;
     while token == Token::ObjectStart {
-        rows.push(row(&mut reader)?);
+        rows.push(row(reader, members)?);
         token = reader.token().ok()??;
     }
-    let is_whole = token == Token::ArrayEnd && reader.token().ok()?.is_none();
-    is_whole.then(|| aligned(&rows))
+    (token == Token::ArrayEnd).then_some(rows)
 }
 
 /// The rest of an object as a row.
-fn row(reader: &mut Reader<'_>) -> Option<Row> {
-    let mut row = Row::default();
+fn row(reader: &mut Reader<'_>, members: &[&str]) -> Option<Vec<String>> {
+    let mut row = vec![String::new(); members.len()];
     while let Token::Name(name) = reader.token().ok()?? {
         let value = reader.clone().token().ok()??;
-        for (cell, (_, column)) in row.iter_mut().zip(COLUMNS) {
-            if name.is(column) {
+        for (cell, member) in row.iter_mut().zip(members) {
+            if name.is(member) {
                 *cell = scalar(value).unwrap_or_default();
             }
         }
@@ -101,14 +106,14 @@ fn row(reader: &mut Reader<'_>) -> Option<Row> {
 }
 
 /// Rows as lines, each column as wide as its widest cell; a dash where there is nothing.
-fn aligned(rows: &[Row]) -> String {
+fn aligned(rows: &[Vec<String>]) -> String {
     let mut widths = [0; COLUMNS.len()];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
         }
     }
-    let line = |row: &Row| {
+    let line = |row: &Vec<String>| {
         let shown = row.iter().map(|cell| if cell.is_empty() { "-" } else { cell });
         let cells: Vec<_> = shown.zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         format!("{}\n", cells.join("  ").trim_end())
@@ -155,6 +160,11 @@ fn in_gib(bytes: &str) -> String {
 /// The string, number or word at a path of names and positions; `None` where there is none or the document is no JSON.
 pub(super) fn lookup(document: &str, path: &[&str]) -> Option<String> {
     bootstrapd_core::json::check(document.as_bytes()).ok()?;
+    find(document, path).and_then(|(_, token)| scalar(token))
+}
+
+/// The first token of what is at a path, and the reader behind it.
+pub(super) fn find<'a>(document: &'a str, path: &[&str]) -> Option<(Reader<'a>, Token<'a>)> {
     let mut reader = Reader::new(document.as_bytes()).ok()?;
     let mut token = reader.token().ok()??;
     for step in path {
@@ -186,7 +196,7 @@ pub(super) fn lookup(document: &str, path: &[&str]) -> Option<String> {
         }
         token = reader.token().ok()??;
     }
-    scalar(token)
+    Some((reader, token))
 }
 
 fn scalar(token: Token<'_>) -> Option<String> {

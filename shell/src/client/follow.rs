@@ -14,8 +14,9 @@ const POLL_MAX: Duration = Duration::from_secs(1);
 /// As much of the status as an open resource tells.
 const COMPLETED: &str = r#"{"bootstrap_status":{"state":"completed"}}"#;
 
-/// Polls until the bootstrap has ended, and shows the way there on a terminal; `accepted` where it is our own.
-pub(super) fn follow(asked: &Asked, accepted: bool) -> Result<(), Ended> {
+/// Polls until the bootstrap has ended, and shows the way there on a terminal; `open` where the node was open to us, as
+/// it is to whose attempt it has accepted.
+pub(super) fn follow(asked: &Asked, mut open: bool) -> Result<(), Ended> {
     let mut live = Live::new();
     let mut pause = POLL_FIRST;
     loop {
@@ -27,13 +28,14 @@ pub(super) fn follow(asked: &Asked, accepted: bool) -> Result<(), Ended> {
                     return finish(asked, document, state);
                 }
                 Ok((_, state)) => {
+                    open = true;
                     live.show(state.name());
                     (exit::TIMED_OUT, format!("timed out, the state is {}", state.name()))
                 }
                 Err((exit::DENIED, message)) => {
                     live.end();
-                    // Without a login, all that can be seen of our attempt's success is that it closed the node.
-                    if accepted && asked.login.is_none() && asked.is_ready() {
+                    // Without a login, all that can be seen of an attempt's success is that it closed the node.
+                    if open && asked.login.is_none() && asked.is_ready() {
                         return finish(asked, COMPLETED, State::Completed);
                     }
                     return Err((exit::DENIED, message));

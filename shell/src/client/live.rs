@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use super::Asked;
-use super::answer::lookup;
+use super::answer::{find, lookup, objects};
 
 const PROGRESS_PATH: &str = "/v1/bootstrap/progress";
 /// A question is held so long, so that the seconds go on.
@@ -48,7 +48,7 @@ impl Live {
     /// A word for what goes on, while no more is known.
     pub(super) fn show(&self, word: &str) {
         if self.revision.is_none() {
-            self.draw(&[], word);
+            self.draw("", word);
         }
     }
 
@@ -67,20 +67,27 @@ impl Live {
         let document = document.as_ref().map(super::Answer::text).unwrap_or_default();
         // It goes into the next question: a number and nothing else.
         let revision = lookup(document, &["revision"]).filter(|text| text.parse::<u64>().is_ok());
-        let Some(revision) = revision else { return News::Unknown };
-        let mut new = lasting(document);
-        new.retain(|line| !self.lines.contains(line));
-        new.truncate(LINES_MAX.saturating_sub(self.lines.len()));
+        let Some(revision) = revision else {
+            // What was drawn is what was, and may not be any more.
+            self.revision = None;
+            return News::Unknown;
+        };
+        let mut new = String::new();
+        for line in lasting(document) {
+            if self.lines.len() < LINES_MAX && !self.lines.contains(&line) {
+                new.push_str(&line);
+                new.push('\n');
+                self.lines.push(line);
+            }
+        }
         self.draw(&new, &moving(document));
-        self.lines.append(&mut new);
         if self.revision.replace(revision.clone()) == Some(revision) { News::None } else { News::Some }
     }
 
-    fn draw(&self, new: &[String], line: &str) {
+    fn draw(&self, new: &str, line: &str) {
         if self.on {
             let seconds = format!(" ({} s)", self.start.elapsed().as_secs());
             let line = cut(line, COLUMNS.saturating_sub(seconds.len()));
-            let new: String = new.iter().flat_map(|line| [line, "\n"]).collect();
             let _ = write!(io::stderr(), "\r\x1b[K{new}{line}{seconds}");
         }
     }
@@ -109,16 +116,22 @@ fn moving(document: &str) -> String {
 
 /// What is to stay: each node that could not be joined through and why, and each warning.
 fn lasting(document: &str) -> Vec<String> {
-    let list = |list: &'static str, name: &'static str| {
-        (0..LINES_MAX).map_while(move |index| {
-            let index = index.to_string();
-            let find = |member| lookup(document, &[list, &index, member]);
-            Some((find(name)?, find("reason")?))
-        })
-    };
-    let tried = list("nodes_tried", "node").map(|(node, reason)| format!("{node}: {reason}"));
-    let warnings = list("warnings", "pointer").map(|(pointer, reason)| format!("warning: {pointer} {reason}"));
-    warnings.chain(tried).map(|line| cut(&line, COLUMNS_MAX)).collect()
+    let mut lines = Vec::new();
+    for (list, member, before, between) in
+        [("warnings", "pointer", "warning: ", " "), ("nodes_tried", "node", "", ": ")]
+    {
+        let rows =
+            find(document, &[list]).and_then(|(mut reader, token)| objects(&mut reader, token, &[member, "reason"]));
+        for row in rows.unwrap_or_default().into_iter().take(LINES_MAX) {
+            if let [what, why] = &row[..]
+                && !what.is_empty()
+                && !why.is_empty()
+            {
+                lines.push(cut(&[before, what, between, why].concat(), COLUMNS_MAX));
+            }
+        }
+    }
+    lines
 }
 
 /// As much of a line as takes so many columns, and nothing that a terminal would obey.
@@ -138,7 +151,8 @@ fn cut(line: &str, columns: usize) -> String {
 pub(super) fn plain(text: &str) -> String {
     let is_odd = |character: char| {
         matches!(character, '\u{ad}' | '\u{61c}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(character, '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e0fff}')
+            || matches!(character, '\u{180e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
+            || matches!(character, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
             || (character.is_control() && character != '\n')
     };
     text.chars().map(|character| if is_odd(character) { '?' } else { character }).collect()
@@ -170,6 +184,7 @@ mod tests {
     #[test]
     fn a_terminal_is_told_nothing_by_a_server() {
         assert_eq!(plain("a\x1b[2J\u{9b}1m\r\x07\u{202e}\u{200b}é\n"), "a?[2J?1m????é\n");
+        assert_eq!(plain("\u{180e}\u{2069}\u{fff9}\u{1bca0}\u{1d173}\u{e0001}"), "??????");
         assert_eq!(cut("ab\ncd", 4), "ab c");
         assert_eq!(cut("日本語", 5), "日本");
     }
