@@ -139,7 +139,7 @@ pub enum Told {
 }
 
 /// Asks, one thing after the other, as long as the process lives; `shared` is the record's store, where it has one.
-pub fn run(errands: &Queue<Errand>, mut shared: Option<Shared>, tell: impl Fn(Done)) {
+pub fn run(errands: &Queue<Errand>, mut shared: Option<Box<Shared>>, tell: impl Fn(Done)) {
     let mut beat = Duration::MAX;
     let mut last = Instant::now();
     loop {

@@ -187,7 +187,7 @@ impl Threads {
     ///
     /// # Errors
     /// Where the system has no more threads or descriptors.
-    pub fn start(shared: Option<Shared>) -> io::Result<Self> {
+    pub fn start(shared: Option<Box<Shared>>) -> io::Result<Self> {
         use nix::sys::eventfd::EfdFlags;
         let bell = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
         let threads = Self {

@@ -134,7 +134,7 @@ pub(crate) fn habits(values: &Values) -> Result<Habits, String> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn shared(values: &Values, name: &str, habits: Habits) -> Result<Option<Shared>, Failed> {
+pub(crate) fn shared(values: &Values, name: &str, habits: Habits) -> Result<Option<Box<Shared>>, Failed> {
     let usage = |problem: String| (exit::USAGE, problem);
     let store = values.text(name).map_err(usage)?.unwrap_or_else(|| "embedded".to_owned());
     match store.split_once('=') {
@@ -150,8 +150,10 @@ pub(crate) fn shared(values: &Values, name: &str, habits: Habits) -> Result<Opti
     }
 }
 
+// Not inlined: what it needs of the stack stays resident.
 #[cfg(feature = "etcd")]
-fn etcd(values: &Values, urls: &str, habits: Habits) -> Result<Shared, Failed> {
+#[inline(never)]
+fn etcd(values: &Values, urls: &str, habits: Habits) -> Result<Box<Shared>, Failed> {
     use crate::call::Server;
     use crate::etcd::Place;
     let usage = |problem: String| (exit::USAGE, problem);

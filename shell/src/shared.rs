@@ -83,9 +83,10 @@ impl From<Fault> for Stop {
 impl Shared {
     /// Nothing is known yet.
     #[must_use]
-    pub fn new(place: Place, beat: Duration, max_skew_seconds: u64) -> Self {
+    pub fn new(place: Place, beat: Duration, max_skew_seconds: u64) -> Box<Self> {
         let rules = peer::Shared::new(max_skew_seconds, node::uptime_ms());
-        Self { etcd: Etcd::new(place, beat), rules, own: Id::default(), copy: None, revision: 0, trouble: None }
+        let etcd = Etcd::new(place, beat);
+        Box::new(Self { etcd, rules, own: Id::default(), copy: None, revision: 0, trouble: None })
     }
 
     /// From now on this node, `own`, is a member with this copy; or a member no more.

@@ -122,7 +122,55 @@ fn read_retired(fields: &mut Fields<'_>) -> Retired {
     retired
 }
 
+/// What a character of a text can become in a record.
+const ESCAPE_BYTES: usize = 6;
+/// An address, with its quotes and comma.
+const ADDRESS_BYTES: usize = 48;
+/// Everything in a record but texts and lists: names, numbers, keys.
+const FIXED_BYTES: usize = 4096;
+/// The same of a member.
+const MEMBER_BYTES: usize = 768;
+/// The same of a DNS suffix; a retired node has nothing else.
+const ENTRY_BYTES: usize = 160;
+
+fn texts_at_most(texts: &[&str]) -> usize {
+    texts.iter().map(|text| text.len()).sum::<usize>().saturating_mul(ESCAPE_BYTES)
+}
+
+impl Cluster {
+    /// No record of this is longer, in bytes.
+    pub(super) fn length_at_most(&self) -> usize {
+        let Self { name, license, terms, username, settings, .. } = self;
+        let texts = [
+            &**name,
+            license,
+            &terms.owner,
+            &terms.cluster_name,
+            username,
+            &settings.socket_dir,
+            &settings.config_dir,
+            &settings.install_dir,
+            &settings.user,
+        ];
+        let features = terms.features.iter().map(|feature| texts_at_most(&[feature]).saturating_add(ENTRY_BYTES));
+        let suffixes = self.dns_suffixes.iter().map(|suffix| {
+            let slaves = suffix.slaves.len().saturating_mul(ADDRESS_BYTES);
+            texts_at_most(&[&suffix.name]).saturating_add(slaves).saturating_add(ENTRY_BYTES)
+        });
+        let lists = features.chain(suffixes).chain(self.members.iter().map(Member::length_at_most));
+        let retired = self.retired.len().saturating_mul(ENTRY_BYTES);
+        FIXED_BYTES.saturating_add(texts_at_most(&texts)).saturating_add(lists.sum()).saturating_add(retired)
+    }
+}
+
 impl Member {
+    /// No record of this is longer, in bytes.
+    pub(super) fn length_at_most(&self) -> usize {
+        let texts = texts_at_most(&[&self.name, &self.rack_id, &self.second_rack_id, &self.software_version]);
+        let addresses = self.external_addr.len().saturating_mul(ADDRESS_BYTES);
+        MEMBER_BYTES.saturating_add(texts).saturating_add(addresses)
+    }
+
     pub(super) fn write_record(&self, writer: &mut Writer<'_>) {
         writer.open('{').name("uid").number(u64::from(self.uid)).name("node_id").display(self.node_id);
         writer.name("key").display(Hex(&self.key.0)).name("status").text(self.status.name());

@@ -334,6 +334,50 @@ fn a_joiner_whose_names_the_record_has_no_room_for_is_refused_before_it_is_admit
 }
 
 #[test]
+fn no_record_is_longer_than_it_is_taken_to_be_without_writing_it() {
+    let wide = "\u{1}".repeat(PATH_BYTES_MAX);
+    let six = core::net::Ipv6Addr::from([255; 16]);
+    let mut cluster = cluster([1, 2]);
+    for _ in 0..2 {
+        let length = crate::record::length(&*cluster);
+        assert!(length <= cluster.length_at_most(), "{length} {}", cluster.length_at_most());
+        let member = Writer::measure(|writer| cluster.members[1].write_record(writer));
+        assert!(member < cluster.members[1].length_at_most());
+        // The second time with all of it as long as can be.
+        (cluster.epoch, cluster.revision, cluster.next_uid, cluster.founder_uid) =
+            (u32::MAX, u64::MAX, u32::MAX, u32::MAX);
+        cluster.name = text(&wide[..CLUSTER_NAME_BYTES_MAX]);
+        cluster.license = text(&"\u{1}".repeat(LICENSE_BYTES_MAX));
+        cluster.username = text(&wide[..USERNAME_BYTES_MAX]);
+        cluster.terms.owner = text(&wide[..OWNER_BYTES_MAX]);
+        cluster.terms.cluster_name = text(&wide[..CLUSTER_NAME_BYTES_MAX]);
+        (cluster.terms.shards_limit, cluster.terms.node_limit) = (u32::MAX, Some(u32::MAX));
+        cluster.terms.features = core::iter::repeat_n(text(&wide[..FEATURE_BYTES_MAX]), FEATURES_MAX).collect();
+        let Settings { socket_dir, config_dir, install_dir, user } = &mut cluster.settings;
+        (*socket_dir, *config_dir, *install_dir) = (text(&wide), text(&wide), text(&wide));
+        *user = text(&wide[..FACT_BYTES_MAX]);
+        let slaves = [core::net::IpAddr::from(six); SUFFIX_SLAVES_MAX].into_iter().collect();
+        let suffix = DnsSuffix { name: text(&wide[..HOST_BYTES_MAX]), slaves, ..DnsSuffix::default() };
+        cluster.dns_suffixes = core::iter::repeat_n(suffix, SUFFIXES_MAX).collect();
+        let retired = Retired { uid: u32::MAX, ..Retired::default() };
+        cluster.retired = core::iter::repeat_n(retired, RETIRED_MAX).collect();
+        let longest = &mut cluster.members[1];
+        longest.uid = u32::MAX;
+        longest.status = MemberStatus::Provisioning;
+        (longest.addr, longest.endpoint) = (six.into(), (six, u16::MAX).into());
+        longest.external_addr = [core::net::IpAddr::from(six); EXTERNAL_ADDRESSES_MAX].into_iter().collect();
+        longest.name = text(&wide[..HOST_BYTES_MAX]);
+        (longest.rack_id, longest.second_rack_id) = (text(&wide[..RACK_BYTES_MAX]), text(&wide[..RACK_BYTES_MAX]));
+        longest.software_version = text(&wide[..VERSION_BYTES_MAX]);
+        (longest.flash, longest.total_memory, longest.cores) = (Some(u64::MAX), Some(u64::MAX), Some(u32::MAX));
+        (longest.limits.max_listeners, longest.limits.max_redis_servers) = (u32::MAX, u32::MAX);
+        longest.bigstore_driver = Some(crate::config::BigstoreDriver::Rocksdb);
+    }
+    let length = crate::record::length(&*cluster);
+    assert!(length <= cluster.length_at_most() && length * 10 > cluster.length_at_most() * 9, "{length}");
+}
+
+#[test]
 fn a_rack_aware_cluster_asks_for_a_rack_and_for_the_dead_nodes_own() {
     let mut cluster = cluster([1, 2, 3, 4]);
     for (member, rack) in cluster.members.iter_mut().zip(["r1", "R1", "r2", ""]) {
