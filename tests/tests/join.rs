@@ -58,25 +58,25 @@ fn the_three_stay_the_same_three_whoever_is_killed_when() {
 
 #[test]
 fn thirty_nodes_join_at_once_through_different_members_and_each_gets_a_number_of_its_own() {
-    let first = of(3);
-    let joiners: Vec<Node> = (0..28).map(|_| node()).collect();
+    let founder = founder();
+    let joiners: Vec<Node> = (0..30).map(|_| node()).collect();
     for (index, joiner) in joiners.iter().enumerate() {
-        // One that may be no member yet, and one that is.
-        let through = [joiners[(index + 1) % joiners.len()].address(), first[index % 3].address()];
-        joiner.accept("join_cluster", &join_body(&through));
+        // Two that may be members by then or not, and one that is.
+        let other = |distance: usize| joiners[(index + distance) % joiners.len()].address();
+        joiner.accept("join_cluster", &join_body(&[other(1), other(7), founder.address()]));
     }
-    let mut uids: Vec<u64> = first.iter().map(uid).collect();
+    let mut uids = Vec::new();
     for joiner in &joiners {
         let status = joiner.ended();
         assert_eq!(status["state"], "completed", "{status}\n{}", joiner.log());
         uids.push(uid(joiner));
     }
     // Nobody is taken for dead meanwhile.
-    assert!(listed(&first[0]).iter().all(|(_, status)| status != "down"), "{:?}", listed(&first[0]));
+    assert!(listed(&founder).iter().all(|(_, status)| status != "down"), "{:?}", listed(&founder));
     uids.sort_unstable();
-    assert_eq!(uids, (1..=31).collect::<Vec<_>>());
-    all_list(&joiners[..2], 31);
-    all_list(&first, 31);
+    assert_eq!(uids, (2..=31).collect::<Vec<_>>());
+    all_list(&joiners, 31);
+    all_list(&[founder], 31);
 }
 
 #[test]
