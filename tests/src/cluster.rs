@@ -3,15 +3,23 @@
 use std::net::{SocketAddr, TcpListener};
 use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::body::{self, PASSWORD, USER};
-use crate::{Node, eventually};
+use crate::{Node, eventually, within};
+
+/// How long it may take until everybody has noticed who is there: a lease in a store is 20 seconds.
+const LISTED: Duration = Duration::from_secs(40);
 
 /// How often members of these clusters say that they are there.
 pub const BEAT: Duration = Duration::from_secs(1);
+
+/// Where nodes keep their cluster's record, where a variable of this name says so: tests of clusters then hold for
+/// that store.
+const STORE: &str = "BOOTSTRAPD_TEST_STORE";
 
 /// An address that nobody listens on, below the ports that the kernel gives to connections.
 pub fn free_address() -> SocketAddr {
@@ -40,6 +48,11 @@ pub fn node_with(options: &[&str]) -> Node {
 /// [`node_with`], not started.
 pub fn prepared(options: &[&str]) -> Node {
     let mut node = Node::prepare(&["--beat", "1"]);
+    if let Ok(store) = std::env::var(STORE) {
+        // What one test's nodes share is named by its thread, which has the test's name.
+        let prefix = format!("/{}/{}/", process::id(), thread::current().name().unwrap());
+        node.add_options(&["--store", &store, "--store-prefix", &prefix]);
+    }
     node.add_options(options);
     node.listen_on(free_address());
     node
@@ -108,7 +121,7 @@ pub fn listed(node: &Node) -> Vec<(u64, String)> {
 /// Waits until `node` lists exactly these.
 pub fn lists(node: &Node, expected: &[(u64, &str)]) {
     let mut last = Vec::new();
-    eventually(&format!("{expected:?} listed"), || {
+    within(LISTED, &format!("{expected:?} listed"), || {
         let now = listed(node);
         if now != last {
             last.clone_from(&now);
