@@ -225,3 +225,18 @@ fn mutated_documents_are_judged_as_serde_json_judges_them() {
     agrees_with_serde_json(b"1e999");
     agrees_with_serde_json(&vec![b'['; 65_536]);
 }
+
+#[test]
+fn a_name_is_told_from_another_by_any_of_its_bytes() {
+    let name = "abcdefghijklmnopqrstuvwxyz";
+    for length in 0..=name.len() {
+        let text = Text { raw: &name[..length], escaped: false };
+        assert!(text.is(&name[..length]));
+        assert!(!text.is(&name[..length.saturating_sub(1)]) || length == 0);
+        for at in 0..length {
+            let mut other = name[..length].as_bytes().to_vec();
+            other[at] = b'.';
+            assert!(!text.is(str::from_utf8(&other).unwrap()), "{length} {at}");
+        }
+    }
+}
