@@ -90,6 +90,14 @@ impl Node {
         self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
     }
 
+    /// Starts the program through this command, with a clock on the wall that is off; the one that never goes back is
+    /// right. The command `faketime` itself would stay in between and be killed in the node's place.
+    pub fn wrap_with_clock(&mut self, wrapper: &[&str], offset: &str) {
+        let library = "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1";
+        let clock = ["env", "DONT_FAKE_MONOTONIC=1", library, &format!("FAKETIME={offset}")];
+        self.wrap(&[wrapper, &clock].concat());
+    }
+
     /// A node that holds at most so many file descriptors.
     pub fn limit_descriptors(&mut self, limit: u32) {
         self.wrap(&["sh", "-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);

@@ -16,15 +16,14 @@ fn time_not_sync_says_how_far_the_clock_is_off() {
     let founder = founder();
     for (offset, skew) in [("+60s", 60), ("-90s", -90)] {
         let mut joiner = prepared(&[]);
-        // Only the clock on the wall: the one that never goes back is right.
-        joiner.wrap(&["env", "DONT_FAKE_MONOTONIC=1", "faketime", "-m", "-f", offset]);
+        joiner.wrap_with_clock(&[], offset);
         joiner.run();
         let status = join_fails(&joiner, &join_body(&[founder.address()]), "time_not_sync");
         let said = status["error_details"]["skew_seconds"].as_i64().unwrap();
         assert!((said - skew).abs() <= 1, "{said}");
     }
     let mut near = prepared(&[]);
-    near.wrap(&["env", "DONT_FAKE_MONOTONIC=1", "faketime", "-m", "-f", "+3s"]);
+    near.wrap_with_clock(&[], "+3s");
     near.run();
     join(&near, &founder);
 }

@@ -280,7 +280,7 @@ fn clocks_that_are_apart_are_told_between_hosts_too() {
     let nodes = lan.cluster(1, &[]);
     let (host, mut joiner) = lan.prepared(&[]);
     let name = lan.host_name(host);
-    joiner.wrap(&["ip", "netns", "exec", &name, "env", "DONT_FAKE_MONOTONIC=1", "faketime", "-m", "-f", "+30s"]);
+    joiner.wrap_with_clock(&["ip", "netns", "exec", &name], "+30s");
     joiner.run();
     let status = join_fails(&joiner, &join_body(&[nodes[0].address()]), "time_not_sync");
     assert!((29..=31).contains(&status["error_details"]["skew_seconds"].as_i64().unwrap()), "{status}");
