@@ -28,6 +28,8 @@ pub enum Resource {
     Ready,
     /// `/`
     Root,
+    /// `/ui`: the page for people, where it is built in.
+    Page,
     /// Below `/internal/v1/`: what agents say to each other.
     Peer(Peer),
     /// `*`: the agent as a whole (RFC 9110, 9.3.7).
@@ -50,6 +52,9 @@ pub enum Peer {
     /// `ask`: a member's message.
     Ask,
 }
+
+/// The media type of Server-Sent Events.
+pub const EVENTS: &str = "text/event-stream";
 
 /// A request method, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +98,7 @@ impl Resource {
             "*" => return Self::Server,
             "/healthz" => return Self::Health,
             "/readyz" => return Self::Ready,
+            "/ui" => return Self::Page,
             "/v1/bootstrap" | "/bootstrap" | "/v1/boostrap" => return Self::Status,
             "/v1/cluster" => return Self::Cluster,
             "/v1/nodes" => return Self::Nodes,
@@ -132,7 +138,8 @@ impl Resource {
             | Self::License
             | Self::Health
             | Self::Ready
-            | Self::Root => "GET, HEAD, OPTIONS",
+            | Self::Root
+            | Self::Page => "GET, HEAD, OPTIONS",
         }
     }
 
@@ -154,7 +161,8 @@ impl Resource {
             | Self::License
             | Self::Health
             | Self::Ready
-            | Self::Root => matches!(method, Method::Get | Method::Head | Method::Options),
+            | Self::Root
+            | Self::Page => matches!(method, Method::Get | Method::Head | Method::Options),
         }
     }
 
@@ -163,6 +171,7 @@ impl Resource {
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Health | Self::Ready => "text/plain",
+            Self::Page => "text/html",
             Self::Peer(_) => "application/octet-stream",
             Self::Status
             | Self::Progress
@@ -198,6 +207,8 @@ pub struct Watch {
     /// How long to wait for another one, in seconds; none where the caller has no revision.
     wait: u8,
     is_malformed: bool,
+    has_revision: bool,
+    is_stream: bool,
 }
 
 impl Watch {
@@ -218,7 +229,33 @@ impl Watch {
             is_malformed |= place.is_none() && !value.is_empty();
         }
         let seconds = wait.filter(|_| after.is_some()).unwrap_or_default().min(Self::SECONDS_MAX.into());
-        Self { after: after.unwrap_or_default(), wait: u8::try_from(seconds).unwrap_or_default(), is_malformed }
+        let wait = u8::try_from(seconds).unwrap_or_default();
+        Self { after: after.unwrap_or_default(), wait, is_malformed, has_revision: after.is_some(), is_stream: false }
+    }
+
+    /// The same as a stream of events, where `last_event` is what the caller's `Last-Event-ID` says: it goes before
+    /// `after`, which an `EventSource` that connects again sends as at first. One that is none of ours says nothing.
+    #[must_use]
+    pub fn as_stream(self, last_event: Option<&str>) -> Self {
+        let last = last_event.filter(|text| !text.is_empty()).and_then(number);
+        Self {
+            after: last.unwrap_or(self.after),
+            has_revision: self.has_revision || last.is_some(),
+            is_stream: true,
+            ..self
+        }
+    }
+
+    /// Whether it is a stream of events.
+    #[must_use]
+    pub const fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// Whether the caller has `revision` already.
+    #[must_use]
+    pub const fn has(&self, revision: u64) -> bool {
+        self.has_revision && self.after == revision
     }
 
     /// Whether a value was no number.
@@ -281,7 +318,7 @@ pub const fn access(resource: Resource, method: Method, standing: Standing) -> A
     match (standing, resource) {
         // Members and joiners know each other by other means than Basic credentials.
         (Standing::Closed { expelled: false }, Resource::Peer(_))
-        | (_, Resource::Health | Resource::Server | Resource::Unknown)
+        | (_, Resource::Health | Resource::Server | Resource::Unknown | Resource::Page)
         | (Standing::Open | Standing::Closed { .. }, Resource::Ready) => Access::Open,
         (_, Resource::Peer(_)) => Access::Missing,
         (Standing::Broken, _) => Access::Broken,
@@ -397,6 +434,17 @@ pub fn accepts(accept: &str, media: &str) -> bool {
     best.1 || !any
 }
 
+/// Whether an `Accept` value asks for a stream of events: it takes that and no JSON, or names that and not JSON.
+#[must_use]
+pub fn prefers_events(accept: &str) -> bool {
+    const JSON: &str = "application/json";
+    let names = |media: &str| {
+        let mut types = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim_ascii());
+        types.any(|name| name.eq_ignore_ascii_case(media))
+    };
+    accepts(accept, EVENTS) && (!accepts(accept, JSON) || (names(EVENTS) && !names(JSON)))
+}
+
 /// How a refused attempt reads: status, error code, description.
 #[must_use]
 pub const fn refusal(refusal: Refusal) -> (u16, &'static str, &'static str) {
@@ -426,6 +474,7 @@ mod tests {
             }
         }
         assert_eq!(Resource::from_path("/v1/nodes/7"), Resource::Node(7));
+        assert_eq!([Resource::from_path("/ui"), Resource::from_path("/ui/")], [Resource::Page; 2]);
         for path in [
             "/v1/bootstrap//",
             "/v1/Bootstrap",
@@ -468,6 +517,7 @@ mod tests {
             ),
             (Resource::Nodes, Method::Other, [Access::Open, Access::Credentials, Access::Credentials, Access::Broken]),
             (Resource::Health, Method::Get, [Access::Open; 4]),
+            (Resource::Page, Method::Get, [Access::Open; 4]),
             (Resource::Ready, Method::Get, [Access::Open, Access::Open, Access::Open, Access::Broken]),
             (
                 Resource::UnknownV1,
@@ -523,6 +573,42 @@ mod tests {
         assert_eq!(content_type(Some("text/plain"), false), Err(415));
         assert_eq!(content_type(Some(""), false), Err(415));
         assert_eq!(content_type(Some("application/jsonx"), false), Err(415));
+    }
+
+    #[test]
+    fn who_asks_for_events() {
+        for good in [
+            "text/event-stream",
+            "Text/Event-Stream;q=0.1",
+            "text/event-stream, */*",
+            "*/*;q=0.1,text/event-stream",
+            "text/html, text/event-stream",
+            "text/*",
+            "application/json;q=0, text/event-stream",
+        ] {
+            assert!(prefers_events(good), "{good}");
+        }
+        for bad in [
+            "",
+            "*/*",
+            "text/event-stream;q=0",
+            "text/event-streams",
+            "text/event-stream;q=0, text/*",
+            "application/json, text/event-stream",
+            "application/json",
+        ] {
+            assert!(!prefers_events(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn which_revision_a_stream_goes_on_from() {
+        let stream = |query: &str, last: Option<&str>| Watch::from_query(query).as_stream(last);
+        assert!(stream("after=7", None).has(7) && stream("", Some("7")).has(7) && stream("after=6", Some("7")).has(7));
+        assert!(stream("after=7", Some("")).has(7) && stream("after=7", Some("x")).has(7));
+        assert!(!stream("", None).has(0) && !stream("", Some("")).has(0) && !stream("after=6", Some("7")).has(6));
+        assert!(stream("", None).is_stream() && !Watch::from_query("after=7&wait=1").is_stream());
+        assert!(stream("after=x", None).is_malformed());
     }
 
     #[test]

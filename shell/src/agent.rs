@@ -26,9 +26,13 @@ use crate::secret::{self, LicenseKey};
 use crate::store::Pair;
 
 mod answers;
+#[cfg(feature = "ui")]
+mod events;
 mod page;
 mod peers;
 mod shared;
+#[cfg(feature = "ui")]
+mod ui;
 
 pub use answers::{Call, Purpose, Step};
 use page::Page;

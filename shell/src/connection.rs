@@ -10,6 +10,8 @@ use crate::http::{self, Body, Head, Refused};
 
 mod body;
 mod rank;
+#[cfg(feature = "ui")]
+mod stream;
 
 use body::Framing;
 pub use body::Shared;
@@ -47,7 +49,11 @@ enum Wait {
     Accepting,
     Validating(u32),
     Keeping(u32),
-    Watching,
+    /// For another revision of the progress than this one.
+    Watching(u64),
+    /// For another revision than this one, again and again.
+    #[cfg(feature = "ui")]
+    Streaming(stream::Stream),
 }
 
 /// See the module.
@@ -116,7 +122,11 @@ impl Connection {
     /// Whether it waits for the progress to change.
     #[must_use]
     pub const fn is_watching(&self) -> bool {
-        matches!(self.phase, Phase::Waiting(Wait::Watching))
+        #[cfg(feature = "ui")]
+        if matches!(self.phase, Phase::Waiting(Wait::Streaming(_))) {
+            return true;
+        }
+        matches!(self.phase, Phase::Waiting(Wait::Watching(_)))
     }
 
     /// Whether it needs a buffer for its body.
@@ -133,6 +143,8 @@ impl Connection {
 
     /// The answer could not be written at once.
     pub const fn is_blocked(&mut self, now: u64) {
+        #[cfg(feature = "ui")]
+        self.block_stream(true);
         self.started = true;
         self.since = now;
         self.deadline = now.saturating_add(REQUEST_MS);
@@ -140,6 +152,8 @@ impl Connection {
 
     /// The answer that could not be written at once has gone out.
     pub const fn is_unblocked(&mut self, now: u64) {
+        #[cfg(feature = "ui")]
+        self.block_stream(false);
         if matches!(self.phase, Phase::Head) {
             self.rest(now);
         }
@@ -287,7 +301,11 @@ impl Connection {
             Step::Accepting => self.enter(Phase::Waiting(Wait::Accepting), WAIT_MS, now),
             Step::Validating(number) => self.enter(Phase::Waiting(Wait::Validating(number)), WAIT_MS, now),
             Step::Keeping(number) => self.enter(Phase::Waiting(Wait::Keeping(number)), WAIT_MS, now),
-            Step::Watching(patience) => self.enter(Phase::Waiting(Wait::Watching), patience, now),
+            Step::Watching(revision, patience) => {
+                self.enter(Phase::Waiting(Wait::Watching(revision)), patience, now);
+            }
+            #[cfg(feature = "ui")]
+            Step::Streaming(revision) => self.begin_stream(revision, now),
         }
     }
 
@@ -362,7 +380,9 @@ impl Connection {
             }
             Phase::Waiting(Wait::Validating(number)) => shared.agent.abandon(*number),
             Phase::Waiting(Wait::Keeping(number)) => shared.agent.forget(*number),
-            Phase::Waiting(Wait::Watching) => shared.agent.stop_watching(),
+            Phase::Waiting(Wait::Watching(_)) => shared.agent.stop_watching(),
+            #[cfg(feature = "ui")]
+            Phase::Waiting(Wait::Streaming(_)) => shared.agent.stop_watching(),
             Phase::Head | Phase::Dropping(..) | Phase::Waiting(_) | Phase::Closing { .. } => {}
         }
     }
@@ -374,7 +394,9 @@ impl Connection {
             Phase::Head | Phase::Keeping(..) | Phase::Dropping(..) => {
                 self.refuse(Refused { status: 408, reason: "the request took too long" }, shared);
             }
-            Phase::Waiting(Wait::Watching) => self.watched(shared),
+            Phase::Waiting(Wait::Watching(_)) => self.watched(shared),
+            #[cfg(feature = "ui")]
+            Phase::Waiting(Wait::Streaming(_)) => self.beat_stream(shared),
             Phase::Waiting(_) => {
                 self.release(shared);
                 let mut reply = Reply { out: &mut shared.out, head_only: self.head_only, close: true, is_1_0: false };
@@ -408,8 +430,12 @@ impl Connection {
             (Wait::Keeping(number), News::Kept(kept, good)) if number == *kept => {
                 self.step(shared, None, |agent, reply| agent.record_kept(number, *good, reply));
             }
-            (Wait::Watching, News::Progress) => self.watched(shared),
-            (Wait::Login(..) | Wait::Accepting | Wait::Validating(_) | Wait::Keeping(_) | Wait::Watching, _) => {
+            (Wait::Watching(revision), News::Progress) if revision != shared.agent.revision() => self.watched(shared),
+            #[cfg(feature = "ui")]
+            (Wait::Streaming(_), News::Progress) => return self.catch_up(shared),
+            #[cfg(feature = "ui")]
+            (Wait::Streaming(_), _) => return false,
+            (Wait::Login(..) | Wait::Accepting | Wait::Validating(_) | Wait::Keeping(_) | Wait::Watching(_), _) => {
                 return false;
             }
         }

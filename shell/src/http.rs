@@ -12,6 +12,8 @@ use bootstrapd_core::limits::BODY_BYTES_MAX;
 mod answer;
 mod chunks;
 
+#[cfg(feature = "ui")]
+pub use answer::write_head;
 pub use answer::{Answer, Delivery, date, error_code};
 pub use chunks::Chunks;
 
@@ -79,6 +81,9 @@ pub struct Head<'a> {
     pub authorization: Option<&'a str>,
     /// `Accept`, each line of it.
     pub accept: [Option<&'a str>; 4],
+    /// `Last-Event-ID`
+    #[cfg(feature = "ui")]
+    pub last_event_id: Option<&'a str>,
 }
 
 /// Looks for the end of the head in `bytes`, of which the first `scanned` were looked at before without finding it.
@@ -156,6 +161,8 @@ pub fn read_head(bytes: &[u8]) -> Result<Head<'_>, Refused> {
         content_type: collected.content_type,
         authorization: collected.authorization,
         accept: collected.accept,
+        #[cfg(feature = "ui")]
+        last_event_id: collected.last_event_id,
     })
 }
 
@@ -186,6 +193,8 @@ struct Fields<'a> {
     content_type: Option<&'a str>,
     authorization: Option<&'a str>,
     accept: [Option<&'a str>; 4],
+    #[cfg(feature = "ui")]
+    last_event_id: Option<&'a str>,
 }
 
 impl<'a> Fields<'a> {
@@ -228,6 +237,8 @@ impl<'a> Fields<'a> {
             }
             12 if is("Content-Type") => once(&mut self.content_type, text(field)?),
             13 if is("Authorization") => once(&mut self.authorization, text(field)?),
+            #[cfg(feature = "ui")]
+            13 if is("Last-Event-ID") => once(&mut self.last_event_id, text(field)?),
             14 if is("Content-Length") => once(&mut self.length, text(field)?),
             14 if is("Sec-Fetch-Site") => once(&mut self.fetch_site, text(field)?),
             17 if is("Transfer-Encoding") => once(&mut self.coding, text(field)?),

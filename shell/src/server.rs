@@ -311,6 +311,10 @@ impl Server {
         // An answer that was left over goes first.
         if !slot.backlog.is_empty() {
             open = slot.flush(shared, now);
+            #[cfg(feature = "ui")]
+            if open && slot.backlog.is_empty() {
+                slot.connection.catch_up(shared);
+            }
         }
         while open && slot.backlog.is_empty() {
             let rest = input.get(at..).unwrap_or_default();

@@ -29,7 +29,8 @@ pub struct Call {
     watch: Watch,
 }
 
-/// Connections that wait for the progress to change, at the same time; further ones are answered at once.
+/// Connections that wait for the progress to change, at the same time, streams of events among them; further ones are
+/// answered at once.
 const WATCHERS_MAX: usize = 32;
 
 /// What a body is for.
@@ -60,8 +61,11 @@ pub enum Step {
     Validating(u32),
     /// The record that the answer with this number speaks of is being made durable.
     Keeping(u32),
-    /// The progress is to change first, or so many milliseconds to pass.
-    Watching(u64),
+    /// The progress is to change first from this revision, or so many milliseconds to pass.
+    Watching(u64, u64),
+    /// Its answer has begun, and goes on with an event for each change from this revision on.
+    #[cfg(feature = "ui")]
+    Streaming(u64),
 }
 
 impl Agent {
@@ -69,15 +73,18 @@ impl Agent {
     #[must_use]
     pub fn call(&self, head: &Head<'_>) -> Call {
         let resource = Resource::from_path(head.path);
+        #[cfg(not(feature = "ui"))]
+        let resource = if resource == Resource::Page { Resource::Unknown } else { resource };
+        let watch = if resource == Resource::Progress { watch(head) } else { Watch::default() };
         let own_name = |name: &str| self.is_own_name(name);
         Call {
             resource,
             method: Method::from_name(head.method),
             foreign: api::foreign_origin(head.origin, head.host, head.fetch_site, "http", own_name),
-            acceptable: is_acceptable(&head.accept, resource.media_type()),
+            acceptable: watch.is_stream() || is_acceptable(&head.accept, resource.media_type()),
             content_type: api::content_type(head.content_type, head.origin.is_some()),
             has_length: head.has_length,
-            watch: if resource == Resource::Progress { Watch::from_query(head.query) } else { Watch::default() },
+            watch,
         }
     }
 
@@ -158,6 +165,10 @@ impl Agent {
             _ if !call.acceptable => self.error(406, http::error_code(406), "nothing here is of that type", reply),
             Resource::Status => self.status(reply),
             Resource::Progress => self.follow_progress(call.watch, reply),
+            #[cfg(feature = "ui")]
+            Resource::Page => self.show_page(reply),
+            #[cfg(not(feature = "ui"))]
+            Resource::Page => Step::Answered,
             Resource::Health => self.word(200, "ok", reply),
             Resource::Ready if self.machine.is_member() => self.word(200, "ready", reply),
             Resource::Ready => self.word(503, "waiting", reply),
@@ -285,14 +296,31 @@ impl Agent {
         if watch.is_malformed() {
             return self.error(400, http::error_code(400), "after and wait are whole numbers", reply);
         }
+        #[cfg(feature = "ui")]
+        if watch.is_stream() {
+            return self.stream_progress(watch, reply);
+        }
         match watch.wait_ms(self.machine.version()) {
-            Some(wait_ms) if self.watchers < WATCHERS_MAX => {
-                self.watchers = self.watchers.saturating_add(1);
-                self.watched = self.machine.version();
-                Step::Watching(wait_ms)
-            }
+            Some(wait_ms) if self.start_watching() => Step::Watching(self.machine.version(), wait_ms),
             Some(_) | None => self.progress(reply),
         }
+    }
+
+    /// One more connection waits for the progress to change, if it may.
+    pub(super) fn start_watching(&mut self) -> bool {
+        if self.watchers == 0 {
+            // Others may still have to hear of the last change.
+            self.watched = self.machine.version();
+        }
+        let may = self.watchers < WATCHERS_MAX;
+        self.watchers = self.watchers.saturating_add(usize::from(may));
+        may
+    }
+
+    /// The revision of the progress.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.machine.version()
     }
 
     /// Answers with the progress document.
@@ -331,6 +359,7 @@ impl Agent {
                 | Resource::Validate(_)
                 | Resource::Health
                 | Resource::Ready
+                | Resource::Page
                 | Resource::Peer(_)
                 | Resource::Server
                 | Resource::UnknownV1
@@ -397,7 +426,7 @@ impl Agent {
     }
 
     /// Writes a document into the page.
-    fn page(&mut self, write: impl FnOnce(&Self, &mut Writer<'_>)) {
+    pub(super) fn page(&mut self, write: impl FnOnce(&Self, &mut Writer<'_>)) {
         let mut page = std::mem::take(&mut self.page);
         page.write(|writer| write(self, writer));
         self.page = page;
@@ -414,15 +443,26 @@ impl Agent {
     }
 }
 
+/// What a request for the progress waits for.
+fn watch(head: &Head<'_>) -> Watch {
+    let watch = Watch::from_query(head.query);
+    #[cfg(feature = "ui")]
+    if head.accept.iter().flatten().count() > 0 && api::prefers_events(&every(&head.accept)) {
+        return watch.as_stream(head.last_event_id);
+    }
+    watch
+}
+
+/// Several lines are one list (RFC 9110, 5.3).
+fn every(accept: &[Option<&str>]) -> String {
+    accept.iter().flatten().copied().collect::<Vec<_>>().join(",")
+}
+
 fn is_acceptable(accept: &[Option<&str>], media_type: &str) -> bool {
     let mut lines = accept.iter().flatten();
     match (lines.next(), lines.next()) {
         (None, _) => true,
         (Some(line), None) => api::accepts(line, media_type),
-        // Several lines are one list (RFC 9110, 5.3).
-        (Some(_), Some(_)) => {
-            let all: Vec<&str> = accept.iter().flatten().copied().collect();
-            api::accepts(&all.join(","), media_type)
-        }
+        (Some(_), Some(_)) => api::accepts(&every(accept), media_type),
     }
 }

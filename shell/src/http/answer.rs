@@ -80,6 +80,25 @@ impl Answer<'_> {
     }
 }
 
+/// Appends the head of an answer with `fields` of its own, each with a line end behind it; its body is the caller's.
+#[cfg(feature = "ui")]
+pub fn write_head(status: u16, fields: &[&str], delivery: Delivery<'_>, out: &mut Vec<u8>) {
+    put(out, status_line(status));
+    put(out, delivery.date);
+    put(out, "\r\n");
+    for field in fields {
+        put(out, field);
+    }
+    put(
+        out,
+        match (delivery.close, delivery.is_1_0) {
+            (true, _) => "Connection: close\r\n\r\n",
+            (false, true) => "Connection: keep-alive\r\n\r\n",
+            (false, false) => "\r\n",
+        },
+    );
+}
+
 fn put(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
@@ -108,6 +127,8 @@ const fn status_line(status: u16) -> &'static str {
     }
     match status {
         200 => line!("200 OK"),
+        #[cfg(feature = "ui")]
+        204 => line!("204 No Content"),
         400 => line!("400 Bad Request"),
         401 => line!("401 Unauthorized"),
         403 => line!("403 Forbidden"),
