@@ -1,4 +1,4 @@
-//! What needs more than Rust: strace, curl, faketime, etcd and ip, which must be there, and root.
+//! What needs more than Rust: strace, curl, faketime, etcd, ip and Chromium, which must be there, and root.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
     reason = "whatever fails here fails a test"
 )]
 
+mod browser;
 mod codes;
 mod curl;
 mod etcd;

@@ -10,7 +10,7 @@ const PAGE: &str = include_str!("../ui.html");
 const POLICY: &str = "Content-Type: text/html; charset=utf-8\r\n\
     Cache-Control: no-store\r\n\
     Content-Security-Policy: default-src 'none'; connect-src 'self'; img-src data:; \
-    script-src 'sha256-Cg03a89hYVrJWfnmpK1bJpPdTanShop5/GcbRtjaaSY='; \
+    script-src 'sha256-3T4iSFZWHaJUWAO+jib+J21GeerOYgvLo10JrSWcAc0='; \
     style-src 'sha256-qqt+9+5PXqCZx59qPkzCUWF6ZWePZjUFjbR//kPYAfc='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n\
     Referrer-Policy: no-referrer\r\n\
