@@ -169,7 +169,7 @@ fn a_check_changes_nothing_and_a_machine_that_does_not_fit_is_shown_at_its_field
     tab_to(&browser, "check");
     browser.press(ENTER);
     browser.wait(&format!("{STATE}.startsWith('This would succeed')"));
-    assert_eq!(node.state_name(), "idle");
+    assert_eq!((node.state_name().as_str(), browser.focus().as_str()), ("idle", "check"));
     browser.run("document.querySelector('details').open = true; document.querySelector('h1').focus()");
     browser.run("document.querySelector('#persistent').value = '/nowhere/at/all'; document.querySelector('#go').focus()");
     browser.press(ENTER);

@@ -10,8 +10,8 @@ const PAGE: &str = include_str!("../ui.html");
 const POLICY: &str = "Content-Type: text/html; charset=utf-8\r\n\
     Cache-Control: no-store\r\n\
     Content-Security-Policy: default-src 'none'; connect-src 'self'; img-src data:; \
-    script-src 'sha256-3T4iSFZWHaJUWAO+jib+J21GeerOYgvLo10JrSWcAc0='; \
-    style-src 'sha256-qqt+9+5PXqCZx59qPkzCUWF6ZWePZjUFjbR//kPYAfc='; \
+    script-src 'sha256-k4GWQ/0/Ywt44TpVW0aDMXKd/5eS8sWlyqHMw7E1YUo='; \
+    style-src 'sha256-up+cxzBGvBBB6yRLhRQ7dk6jgC+7ZwWzR5HI6CLkD6Y='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n\
     Referrer-Policy: no-referrer\r\n\
     X-Content-Type-Options: nosniff\r\n";
