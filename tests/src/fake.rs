@@ -11,23 +11,31 @@ use serde_json::{Value, json};
 pub type Asked = Arc<Mutex<Vec<String>>>;
 
 /// A server that answers each request with what `answer` makes of it, and closes.
-pub fn fake(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> (String, Asked) {
+pub fn fake(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> (String, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     (url, serve(listener, answer))
 }
 
 /// Answers on this listener, likewise.
-pub fn serve(listener: TcpListener, answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Asked {
+pub fn serve(listener: TcpListener, answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Asked {
     let asked = Asked::default();
     let record = Arc::clone(&asked);
+    let answer = Arc::new(answer);
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let request = read_request(&mut stream);
-            let bytes = answer(&request);
-            record.lock().unwrap().push(request);
-            let _ = stream.write_all(&bytes);
+            let (record, answer) = (Arc::clone(&record), Arc::clone(&answer));
+            // Browsers open connections on which they ask nothing, and others must not wait for those.
+            thread::spawn(move || {
+                let request = read_request(&mut stream);
+                if request.is_empty() {
+                    return;
+                }
+                let bytes = answer(&request);
+                record.lock().unwrap().push(request);
+                let _ = stream.write_all(&bytes);
+            });
         }
     });
     asked

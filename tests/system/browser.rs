@@ -3,8 +3,8 @@
 
 use bootstrapd_tests::body::{PASSWORD, USER};
 use bootstrapd_tests::cluster::{founder, node};
-use bootstrapd_tests::fake::fake;
-use bootstrapd_tests::{Node, Request};
+use bootstrapd_tests::fake::{Asked, document, fake, http};
+use bootstrapd_tests::{Node, Request, basic};
 use serde_json::{Value, json};
 
 mod driver;
@@ -171,7 +171,8 @@ fn a_check_changes_nothing_and_a_machine_that_does_not_fit_is_shown_at_its_field
     browser.wait(&format!("{STATE}.startsWith('This would succeed')"));
     assert_eq!((node.state_name().as_str(), browser.focus().as_str()), ("idle", "check"));
     browser.run("document.querySelector('details').open = true; document.querySelector('h1').focus()");
-    browser.run("document.querySelector('#persistent').value = '/nowhere/at/all'; document.querySelector('#go').focus()");
+    browser
+        .run("document.querySelector('#persistent').value = '/nowhere/at/all'; document.querySelector('#go').focus()");
     browser.press(ENTER);
     browser.wait("document.querySelector('#persistent').matches('[aria-invalid]')");
     assert_eq!(browser.focus(), "persistent");
@@ -251,6 +252,54 @@ fn in_a_cluster_the_page_logs_in_and_in_the_dark_it_is_dark() {
     is_accessible(&browser);
 }
 
+/// A node that takes nothing without its setup token; what it is asked is recorded.
+fn asks_for_token() -> (String, Asked) {
+    fake(|request| {
+        let page = include_str!("../../shell/src/ui.html");
+        let has_token =
+            request.to_lowercase().contains(&format!("authorization: {}", basic("setup", "let me in")).to_lowercase());
+        match request.split(' ').nth(1) {
+            Some("/ui") => {
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length:";
+                format!("{head} {}\r\n\r\n{page}", page.len()).into_bytes()
+            }
+            Some("/v1/bootstrap") => http("200 OK", &document(&json!({"state": "idle"}))),
+            Some("/v1/bootstrap/progress") => http("503 Service Unavailable", "{}"),
+            _ if has_token => http("409 Conflict", r#"{"error_code":"told","description":"the token was right"}"#),
+            _ => http("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"", ""),
+        }
+    })
+}
+
+#[test]
+fn a_node_with_a_setup_token_is_asked_for_it() {
+    let browser = Browser::start();
+    let (url, asked) = asks_for_token();
+    browser.open(&format!("{url}/ui"));
+    browser.wait("document.querySelector('#boot').offsetParent");
+    assert_eq!(browser.run("return document.querySelector('#token').offsetParent"), Value::Null);
+    let failure = "document.querySelector('#failure').textContent";
+    fill(&browser, &[("name", "test.cluster"), ("username", USER), ("password", PASSWORD)]);
+    browser.press(ENTER);
+    browser.wait(&format!("{failure}.includes('asks for its setup token')"));
+    browser.wait("document.activeElement.id == 'token'");
+    is_accessible(&browser);
+    browser.press("wrong");
+    browser.press(ENTER);
+    browser.wait(&format!("{failure}.includes('That is not')"));
+    browser.picture("token");
+    browser.run("document.querySelector('#token').value = ''");
+    browser.press("let me in");
+    browser.press(ENTER);
+    browser.wait(&format!("{failure}.includes('the token was right')"));
+    // The administrator's password went into no head and no target, and nothing but POSTs had the token.
+    for request in asked.lock().unwrap().iter() {
+        let (head, _) = request.split_once("\r\n\r\n").unwrap();
+        assert!(!head.contains(PASSWORD) && !head.contains(&basic(USER, PASSWORD)), "{head}");
+        assert!(head.starts_with("POST") || !head.to_lowercase().contains("authorization"), "{head}");
+    }
+}
+
 #[test]
 fn a_node_that_goes_and_comes_is_noticed() {
     let (browser, mut node) = (Browser::start(), node());
@@ -306,7 +355,8 @@ fn a_page_of_another_origin_gets_nowhere() {
         });
         browser.open(&url.replace("127.0.0.1", host));
         browser.wait("document.querySelector('#done').textContent");
-        let said: Value = serde_json::from_str(&browser.text("return document.querySelector('#done').textContent")).unwrap();
+        let said: Value =
+            serde_json::from_str(&browser.text("return document.querySelector('#done').textContent")).unwrap();
         eprintln!("{host}: {said}");
         for name in ["read", "json", "text"] {
             assert_eq!(said[name], "TypeError", "{said}");
@@ -336,13 +386,13 @@ fn an_event_source_follows_an_attempt() {
     let (browser, node) = (Browser::start(), node());
     page(&browser, &node);
     browser.run(
-        "window.seen = []
+        "window.heard = []
          const events = window.events = new EventSource('/v1/bootstrap/progress')
-         events.addEventListener('progress', event => seen.push(JSON.parse(event.data).state))",
+         events.addEventListener('progress', event => heard.push(JSON.parse(event.data).state))",
     );
-    browser.wait("seen.length == 1");
+    browser.wait("heard.length == 1");
     node.create();
-    browser.wait("seen.at(-1) == 'completed'");
+    browser.wait("heard.at(-1) == 'completed'");
     // Whoever does not close it now is asked for credentials.
     browser.run("events.close()");
 }

@@ -77,8 +77,25 @@ fn its_head_lets_a_browser_do_nothing_else() {
 fn it_is_one_small_file_that_loads_nothing_and_makes_no_code_of_text() {
     assert!(SOURCE.len() < 20_000, "{} bytes", SOURCE.len());
     for never in [
-        "://", "src=", "@import", "url(", "eval", "Function(", "innerHTML", "outerHTML", "insertAdjacent", "document.write",
-        "setTimeout('", "localStorage", "sessionStorage", "cookie", "style=", "onclick=", "onload=", "location", "integrity",
+        "://",
+        "src=",
+        "@import",
+        "url(",
+        "eval",
+        "Function(",
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacent",
+        "document.write",
+        "setTimeout('",
+        "localStorage",
+        "sessionStorage",
+        "cookie",
+        "style=",
+        "onclick=",
+        "onload=",
+        "location",
+        "integrity",
     ] {
         assert!(!SOURCE.contains(never), "{never}");
     }

@@ -10,7 +10,7 @@ const PAGE: &str = include_str!("../ui.html");
 const POLICY: &str = "Content-Type: text/html; charset=utf-8\r\n\
     Cache-Control: no-store\r\n\
     Content-Security-Policy: default-src 'none'; connect-src 'self'; img-src data:; \
-    script-src 'sha256-k4GWQ/0/Ywt44TpVW0aDMXKd/5eS8sWlyqHMw7E1YUo='; \
+    script-src 'sha256-SuiGbj60a1XQBaH5W3HMADhQ/Rxd3P+0Y+ENWFo5l3k='; \
     style-src 'sha256-up+cxzBGvBBB6yRLhRQ7dk6jgC+7ZwWzR5HI6CLkD6Y='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n\
     Referrer-Policy: no-referrer\r\n\

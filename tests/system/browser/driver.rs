@@ -1,4 +1,4 @@
-//! A real Chromium, driven over the WebDriver protocol.
+//! A real Chromium, driven over the `WebDriver` protocol.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ pub(super) struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
-    _directory: Directory,
+    directory: Directory,
     _one: MutexGuard<'static, ()>,
 }
 
@@ -45,10 +45,10 @@ impl Browser {
             driver,
             address: SocketAddr::from(([127, 0, 0, 1], port)),
             session: String::new(),
-            _directory: directory,
+            directory,
             _one: one,
         };
-        let home = format!("--user-data-dir={}", browser._directory.path().display());
+        let home = format!("--user-data-dir={}", browser.directory.path().display());
         let arguments = [
             "--headless=new",
             "--no-sandbox",
@@ -74,7 +74,7 @@ impl Browser {
             _ => Request::new(method, &format!("{}{path}", self.session)),
         };
         let mut connection = Connection::open(self.address);
-        connection.stream().set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        connection.stream().set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let answer = connection.call(&request);
         let mut said: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(answer.status, 200, "{path}: {said}");
