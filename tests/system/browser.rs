@@ -100,6 +100,7 @@ fn a_cluster_is_created_by_keyboard_alone_and_nothing_secret_stays() {
     for one in known.as_array().unwrap() {
         assert!(address.split(',').any(|shown| one["address"] == shown), "{address}");
     }
+    assert!(address.starts_with(','), "the default is not to choose: {address}");
     let facts = browser.text("return document.querySelector('#facts').textContent");
     assert!(facts.contains("0.1.0") && facts.contains("Memory"), "{facts}");
 

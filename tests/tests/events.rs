@@ -68,7 +68,7 @@ impl Events {
                 self.received.drain(..end + length);
                 return Some(piece);
             }
-            let mut buffer = [0; 64 * 1024];
+            let mut buffer = [0; 16 * 1024];
             match self.stream.read(&mut buffer).unwrap() {
                 0 => {
                     assert_eq!(self.received, "", "a piece that is cut");

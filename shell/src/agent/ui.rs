@@ -10,8 +10,8 @@ const PAGE: &str = include_str!("../ui.html");
 const POLICY: &str = "Content-Type: text/html; charset=utf-8\r\n\
     Cache-Control: no-store\r\n\
     Content-Security-Policy: default-src 'none'; connect-src 'self'; img-src data:; \
-    script-src 'sha256-SuiGbj60a1XQBaH5W3HMADhQ/Rxd3P+0Y+ENWFo5l3k='; \
-    style-src 'sha256-up+cxzBGvBBB6yRLhRQ7dk6jgC+7ZwWzR5HI6CLkD6Y='; \
+    script-src 'sha256-iahWy2pbenmAXERfZr/rlVeEC8qFLdcy6upAAcRLiB0='; \
+    style-src 'sha256-KBpkR9HVjX8tL00U8dbZFxHHKss4ietnxKkO43m5IcA='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n\
     Referrer-Policy: no-referrer\r\n\
     X-Content-Type-Options: nosniff\r\n";
