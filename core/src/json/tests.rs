@@ -234,7 +234,7 @@ fn a_name_is_told_from_another_by_any_of_its_bytes() {
         assert!(text.is(&name[..length]));
         assert!(!text.is(&name[..length.saturating_sub(1)]) || length == 0);
         for at in 0..length {
-            let mut other = name[..length].as_bytes().to_vec();
+            let mut other = name.as_bytes()[..length].to_vec();
             other[at] = b'.';
             assert!(!text.is(str::from_utf8(&other).unwrap()), "{length} {at}");
         }
