@@ -2,6 +2,7 @@
 
 use crate::config::Action;
 use crate::machine::Refusal;
+use crate::manage::Target;
 
 /// What a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum Resource {
     Root,
     /// `/ui`: the page for people, where it is built in.
     Page,
+    /// What only programs have that were built to be managed.
+    Managed(Managed),
     /// Below `/internal/v1/`: what agents say to each other.
     Peer(Peer),
     /// `*`: the agent as a whole (RFC 9110, 9.3.7).
@@ -38,6 +41,23 @@ pub enum Resource {
     UnknownV1,
     /// Anything else.
     Unknown,
+}
+
+/// What a cluster offers beside the facts of its bootstrap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Managed {
+    /// `/v1/cluster/check`
+    ClusterCheck,
+    /// `/v1/nodes/check/{uid}`
+    NodeCheck(u32),
+    /// `/v1/cluster/policy`
+    Policy,
+    /// `/v1/bdbs`: there is none.
+    Databases,
+    /// `/v1/modules`: there is none.
+    Modules,
+    /// `/v1/users`
+    Users,
 }
 
 /// What agents say to each other.
@@ -65,6 +85,8 @@ pub enum Method {
     Head,
     /// `POST`
     Post,
+    /// `PUT`
+    Put,
     /// `OPTIONS`
     Options,
     /// Any other.
@@ -79,6 +101,7 @@ impl Method {
             "GET" => Self::Get,
             "HEAD" => Self::Head,
             "POST" => Self::Post,
+            "PUT" => Self::Put,
             "OPTIONS" => Self::Options,
             _ => Self::Other,
         }
@@ -117,12 +140,50 @@ impl Resource {
         if let Some(uid) = path.strip_prefix("/v1/nodes/").and_then(uid) {
             return Self::Node(uid);
         }
+        if let Some(managed) = managed(path) {
+            return Self::Managed(managed);
+        }
         if path == "/v1" || path.starts_with("/v1/") { Self::UnknownV1 } else { Self::Unknown }
     }
 
-    /// The methods that it answers to, for `Allow`; empty where there is no such resource.
+    /// The same in a program that was not built to be managed.
     #[must_use]
-    pub const fn allow(self) -> &'static str {
+    pub const fn unmanaged(self) -> Self {
+        if let Self::Managed(_) = self { Self::UnknownV1 } else { self }
+    }
+
+    /// What a PUT changes, where it takes one.
+    #[must_use]
+    pub const fn target(self) -> Option<Target> {
+        match self {
+            Self::Node(uid) => Some(Target::Node(uid)),
+            Self::License => Some(Target::License),
+            Self::Managed(Managed::Policy) => Some(Target::Policy),
+            Self::Status
+            | Self::Progress
+            | Self::Bootstrap(_)
+            | Self::Validate(_)
+            | Self::Cluster
+            | Self::Nodes
+            | Self::Managed(_)
+            | Self::Health
+            | Self::Ready
+            | Self::Root
+            | Self::Page
+            | Self::Peer(_)
+            | Self::Server
+            | Self::UnknownV1
+            | Self::Unknown => None,
+        }
+    }
+
+    /// The methods that it answers to, for `Allow`; empty where there is no such resource. Where the program was not built to
+    /// be managed nothing takes a PUT.
+    #[must_use]
+    pub const fn allow(self, is_managed: bool) -> &'static str {
+        if is_managed && self.target().is_some() {
+            return "GET, HEAD, PUT, OPTIONS";
+        }
         match self {
             Self::Bootstrap(_) | Self::Validate(_) | Self::Peer(Peer::Start | Peer::Finish | Peer::Ask) => {
                 "POST, OPTIONS"
@@ -136,6 +197,7 @@ impl Resource {
             | Self::Nodes
             | Self::Node(_)
             | Self::License
+            | Self::Managed(_)
             | Self::Health
             | Self::Ready
             | Self::Root
@@ -143,9 +205,12 @@ impl Resource {
         }
     }
 
-    /// Whether `method` is one that it answers to.
+    /// Whether `method` is one that it answers to; see [`Resource::allow`].
     #[must_use]
-    pub const fn takes(self, method: Method) -> bool {
+    pub const fn takes(self, method: Method, is_managed: bool) -> bool {
+        if matches!(method, Method::Put) {
+            return is_managed && self.target().is_some();
+        }
         match self {
             Self::UnknownV1 | Self::Unknown => false,
             Self::Server => matches!(method, Method::Options),
@@ -159,6 +224,7 @@ impl Resource {
             | Self::Nodes
             | Self::Node(_)
             | Self::License
+            | Self::Managed(_)
             | Self::Health
             | Self::Ready
             | Self::Root
@@ -181,6 +247,7 @@ impl Resource {
             | Self::Nodes
             | Self::Node(_)
             | Self::License
+            | Self::Managed(_)
             | Self::Root
             | Self::Server
             | Self::UnknownV1
@@ -197,6 +264,18 @@ fn bootstrap(rest: &str) -> Option<Resource> {
         Some(action) => Action::from_name(action).map(Resource::Validate),
         None => Action::from_name(rest).map(Resource::Bootstrap),
     }
+}
+
+fn managed(path: &str) -> Option<Managed> {
+    let path = path.strip_prefix("/v1/")?;
+    Some(match path {
+        "cluster/check" => Managed::ClusterCheck,
+        "cluster/policy" => Managed::Policy,
+        "bdbs" => Managed::Databases,
+        "modules" => Managed::Modules,
+        "users" => Managed::Users,
+        _ => Managed::NodeCheck(path.strip_prefix("nodes/check/").and_then(uid)?),
+    })
 }
 
 /// What a request for the progress waits for. It is carried along with every request, so it is small.
@@ -312,9 +391,9 @@ pub enum Access {
     Missing,
 }
 
-/// Who may call `resource` with `method` now.
+/// Who may call `resource` with `method` now; see [`Resource::allow`].
 #[must_use]
-pub const fn access(resource: Resource, method: Method, standing: Standing) -> Access {
+pub const fn access(resource: Resource, method: Method, standing: Standing, is_managed: bool) -> Access {
     match (standing, resource) {
         // Members and joiners know each other by other means than Basic credentials.
         (Standing::Closed { expelled: false }, Resource::Peer(_))
@@ -324,8 +403,17 @@ pub const fn access(resource: Resource, method: Method, standing: Standing) -> A
         (Standing::Broken, _) => Access::Broken,
         (
             Standing::Open,
-            Resource::Cluster | Resource::Nodes | Resource::Node(_) | Resource::License | Resource::Root,
-        ) if matches!(method, Method::Get | Method::Head) => Access::NoCluster,
+            Resource::Cluster
+            | Resource::Nodes
+            | Resource::Node(_)
+            | Resource::License
+            | Resource::Managed(_)
+            | Resource::Root,
+        ) if matches!(method, Method::Get | Method::Head)
+            || (matches!(method, Method::Put) && resource.takes(method, is_managed)) =>
+        {
+            Access::NoCluster
+        }
         (Standing::Open, _) => Access::Open,
         (Standing::Closed { expelled }, Resource::Bootstrap(_) | Resource::Validate(_)) => {
             if !matches!(method, Method::Post) {
@@ -494,7 +582,61 @@ mod tests {
             assert_eq!(Resource::from_path(path), Resource::Unknown, "{path}");
         }
         assert_eq!(Resource::from_path("*"), Resource::Server);
-        assert!(Resource::Server.takes(Method::Options) && !Resource::Server.takes(Method::Get));
+        assert!(Resource::Server.takes(Method::Options, true) && !Resource::Server.takes(Method::Get, true));
+    }
+
+    #[test]
+    fn what_only_a_program_has_that_was_built_to_be_managed() {
+        for (path, expected) in [
+            ("/v1/cluster/check", Managed::ClusterCheck),
+            ("/v1/nodes/check/7", Managed::NodeCheck(7)),
+            ("/v1/cluster/policy/", Managed::Policy),
+            ("/v1/bdbs", Managed::Databases),
+            ("/v1/modules", Managed::Modules),
+            ("/v1/users", Managed::Users),
+        ] {
+            let found = Resource::from_path(path);
+            assert_eq!(found, Resource::Managed(expected), "{path}");
+            assert_eq!(found.unmanaged(), Resource::UnknownV1);
+        }
+        for path in ["/v1/nodes/check", "/v1/nodes/check/", "/v1/nodes/check/x", "/v1/cluster/", "/v1/users/1", "/bdbs"] {
+            let found = Resource::from_path(path);
+            assert!(!matches!(found, Resource::Managed(_)), "{path}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn allow_names_what_is_taken() {
+        let resources = [
+            "/v1/bootstrap",
+            "/v1/bootstrap/progress",
+            "/v1/bootstrap/create_cluster",
+            "/v1/bootstrap/validate/create_cluster",
+            "/v1/cluster",
+            "/v1/nodes",
+            "/v1/nodes/1",
+            "/v1/license",
+            "/v1/cluster/policy",
+            "/v1/cluster/check",
+            "/v1/users",
+            "/internal/v1/challenge",
+            "/internal/v1/ask",
+            "/",
+            "/healthz",
+            "/v1/x",
+            "/x",
+        ];
+        for resource in resources.map(Resource::from_path) {
+            for is_managed in [true, false] {
+                let allowed = resource.allow(is_managed).split(", ");
+                for name in ["GET", "HEAD", "POST", "PUT", "OPTIONS"] {
+                    let taken = resource.takes(Method::from_name(name), is_managed);
+                    assert_eq!(taken, allowed.clone().any(|allowed| allowed == name), "{resource:?} {name}");
+                }
+            }
+            assert_eq!(resource.takes(Method::Put, true), resource.target().is_some());
+            assert!(!resource.takes(Method::Put, false) && !resource.takes(Method::Other, true));
+        }
     }
 
     #[test]
@@ -516,6 +658,21 @@ mod tests {
                 [Access::NoCluster, Access::Credentials, Access::Credentials, Access::Broken],
             ),
             (Resource::Nodes, Method::Other, [Access::Open, Access::Credentials, Access::Credentials, Access::Broken]),
+            (
+                Resource::Nodes,
+                Method::Put,
+                [Access::Open, Access::Credentials, Access::Credentials, Access::Broken],
+            ),
+            (
+                Resource::Node(1),
+                Method::Put,
+                [Access::NoCluster, Access::Credentials, Access::Credentials, Access::Broken],
+            ),
+            (
+                Resource::Managed(Managed::Users),
+                Method::Get,
+                [Access::NoCluster, Access::Credentials, Access::Credentials, Access::Broken],
+            ),
             (Resource::Health, Method::Get, [Access::Open; 4]),
             (Resource::Page, Method::Get, [Access::Open; 4]),
             (Resource::Ready, Method::Get, [Access::Open, Access::Open, Access::Open, Access::Broken]),
@@ -528,7 +685,7 @@ mod tests {
         ];
         for (resource, method, expected) in cases {
             let found =
-                [Standing::Open, closed, expelled, Standing::Broken].map(|standing| access(resource, method, standing));
+                [Standing::Open, closed, expelled, Standing::Broken].map(|standing| access(resource, method, standing, true));
             assert_eq!(found, expected, "{resource:?}");
         }
     }

@@ -13,6 +13,7 @@ use crate::time::Timestamp;
 use crate::write::Writer;
 
 mod admission;
+mod change;
 mod codec;
 mod epoch;
 mod liveness;

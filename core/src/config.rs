@@ -24,6 +24,7 @@ pub use credentials::{Credentials, Secret};
 pub use node::{BigstoreDriver, Identity, Limits, NodeConfig, Paths};
 pub use policy::{Placement, Policy, ProxyPolicy};
 pub use ports::Ports;
+pub(crate) use rules::{address, rack};
 
 /// A bootstrap configuration: every member of the object, checked, defaults filled in.
 pub struct Config {

@@ -5,7 +5,7 @@
 //!
 //! To read in this order: [`machine`] is one attempt's whole life; [`config`] what an attempt is asked to do;
 //! [`failure`] and [`problems`] how it can go wrong; [`status`] what callers see of it; [`cluster`] and [`license`]
-//! what it makes; [`peer`] what the nodes of a cluster say to each other; [`node`] which facts it needs; [`record`]
+//! what it makes, and [`manage`] what is changed of that and checked later; [`peer`] what the nodes of a cluster say to each other; [`node`] which facts it needs; [`record`]
 //! what survives a restart; [`api`] who may ask for what. Under them lie [`json`], [`mod@write`], its mirror
 //! [`fields`], and [`time`].
 
@@ -32,6 +32,7 @@ pub mod json;
 pub mod license;
 pub mod limits;
 pub mod machine;
+pub mod manage;
 pub mod node;
 pub mod peer;
 pub mod problems;

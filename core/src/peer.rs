@@ -10,6 +10,7 @@ use crate::cluster::{Admitted, Cluster, JoinRequest, Key, Liveness, Member, Rule
 use crate::failure::TriedReason;
 use crate::limits::MEMBER_SLOTS_MAX;
 use crate::machine::Confirmed;
+use crate::manage::Refusal;
 use crate::record::Id;
 
 mod message;
@@ -188,6 +189,33 @@ impl Peers {
         let admitted = cluster.admit(request, key, &rules).map_err(JoinAnswer::Refused)?;
         self.liveness.hear(request.member.node_id, now_ms);
         Ok(admitted)
+    }
+
+    /// Whether the node `own` may change `cluster` now, as it may admit a joiner.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_change(&self, cluster: &Cluster, own: Id, now_ms: u64) -> Result<(), Refusal> {
+        if self.is_shared {
+            // The store says so.
+            return Ok(());
+        }
+        if !cluster.is_founder(own) {
+            return Err(Refusal::NotFounder(cluster.founder().map(|founder| founder.endpoint)));
+        }
+        if self.bar.is_some() {
+            return Err(Refusal::NeedsRecovery);
+        }
+        if self.is_ready(cluster, own, now_ms) { Ok(()) } else { Err(Refusal::NotReady) }
+    }
+
+    /// For how many seconds the founder has been silent, where that is too long; a founder is never silent to itself, nor is
+    /// one missed where members meet in a store.
+    #[must_use]
+    pub fn silence(&self, cluster: &Cluster, own: Id, now_ms: u64) -> Option<u64> {
+        let silence = now_ms.saturating_sub(self.founder_answered_ms);
+        let is_silent = silence > self.beat_ms.saturating_mul(SILENT_BEATS);
+        (is_silent && !self.is_shared && !cluster.is_founder(own)).then_some(silence / 1000)
     }
 
     /// What the answer of the node `by` means to a joiner that asked for confirmation with the copy `cluster`.

@@ -365,7 +365,7 @@ impl Cluster {
     }
 
     /// The numbers that are taken.
-    fn numbers(&self) -> usize {
+    pub(super) fn numbers(&self) -> usize {
         self.members.iter().filter(|member| member.status != MemberStatus::Replacing).count()
     }
 

@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::json::{find_byte, has_either};
 use crate::limits::{HOST_BYTES_MAX, LABEL_BYTES_MAX};
 
-pub(super) type Verdict = Result<(), &'static str>;
+pub(crate) type Verdict = Result<(), &'static str>;
 
 fn demand(holds: bool, otherwise: &'static str) -> Verdict {
     if holds { Ok(()) } else { Err(otherwise) }
@@ -51,7 +51,7 @@ fn is_dotted_quad(name: &str) -> bool {
     name.as_bytes().last().is_some_and(u8::is_ascii_digit) && name.parse::<Ipv4Addr>().is_ok()
 }
 
-pub(super) fn rack(rack: &str) -> Verdict {
+pub(crate) fn rack(rack: &str) -> Verdict {
     demand(
         rack.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
             && rack.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -109,7 +109,7 @@ pub(super) fn version(text: &str) -> Verdict {
     demand(release.split('.').all(number) && number(build), "must be a version such as 7.4.2-54")
 }
 
-pub(super) fn address(text: &str) -> Result<IpAddr, &'static str> {
+pub(crate) fn address(text: &str) -> Result<IpAddr, &'static str> {
     let bytes = text.as_bytes();
     let is_v6 = find_byte(bytes, b':').is_some();
     let address = if is_v6 { ipv6(bytes).map(IpAddr::V6) } else { ipv4(bytes).map(IpAddr::V4) };
