@@ -22,7 +22,7 @@ mod member;
 pub use admission::{Admitted, JoinRequest, Rules};
 pub use epoch::{Recovery, Stamp, Verdict};
 pub use liveness::Liveness;
-pub use member::{Key, Member, MemberStatus, own_address};
+pub use member::{Key, Local, Member, MemberStatus, own_address};
 
 /// A cluster: its settings, its administrator's password hash and its members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -228,7 +228,28 @@ impl Cluster {
         for suffix in &self.dns_suffixes {
             write_suffix(suffix, writer);
         }
-        writer.close(']').close('}');
+        writer.close(']');
+        if let Some(driver) = self.founder().and_then(|founder| founder.bigstore_driver) {
+            writer.name("bigstore_driver").text(driver.name());
+        }
+        // What the agent never does, and what nobody can turn on.
+        for name in ["email_alerts", "handle_redirects", "options_method_forbidden", "password_complexity"] {
+            writer.name(name).bool(false);
+        }
+        writer.name("slave_ha").bool(false).name("upgrade_mode").bool(false).close('}');
+    }
+
+    /// Writes the document of `GET /v1/cluster/policy`.
+    pub fn write_policy(&self, writer: &mut Writer<'_>) {
+        codec::write_policy(&self.policy, writer);
+    }
+
+    /// Writes the document of `GET /v1/users`: there is the administrator and nobody else, since the cluster was created.
+    pub fn write_users(&self, writer: &mut Writer<'_>) {
+        writer.open('[').open('{').name("uid").number(1).name("email").text(&self.username);
+        writer.name("name").text(&self.username).name("role").text("admin").name("auth_method").text("regular");
+        writer.name("status").text("active").name("email_alerts").bool(false);
+        writer.name("password_issue_date").time(self.created_time).close('}').close(']');
     }
 
     /// Writes the document of `GET /v1/license`.
@@ -249,20 +270,26 @@ impl Cluster {
         writer.close(']').close('}');
     }
 
-    /// Writes the document of `GET /v1/nodes`; `is_down` knows who is.
-    pub fn write_nodes(&self, is_down: impl Fn(&Member) -> bool, writer: &mut Writer<'_>) {
+    /// Writes the document of `GET /v1/nodes`; `is_down` knows who is, `local` what only a node knows of itself.
+    pub fn write_nodes(&self, is_down: impl Fn(&Member) -> bool, local: &Local<'_>, writer: &mut Writer<'_>) {
         writer.open('[');
         // Until it has confirmed, a replacement is not what has the number.
         for member in self.members.iter().filter(|member| member.status != MemberStatus::Replacing) {
-            member.write(is_down(member), writer);
+            member.write(is_down(member), local, writer);
         }
         writer.close(']');
     }
 
     /// Writes the document of `GET /v1/nodes/{uid}`, if there is such a node.
-    pub fn write_node(&self, uid: u32, is_down: impl Fn(&Member) -> bool, writer: &mut Writer<'_>) {
+    pub fn write_node(
+        &self,
+        uid: u32,
+        is_down: impl Fn(&Member) -> bool,
+        local: &Local<'_>,
+        writer: &mut Writer<'_>,
+    ) {
         if let Some(member) = self.member(uid) {
-            member.write(is_down(member), writer);
+            member.write(is_down(member), local, writer);
         }
     }
 

@@ -122,6 +122,20 @@ pub fn write_head(machine: &Machine, facts: &NodeInfo, writer: &mut Writer<'_>) 
         writer.name("uid").number(u64::from(membership.uid));
     }
     writer.name("software_version").text(SOFTWARE_VERSION);
+    if let Some(cores) = facts.cores {
+        writer.name("cores").number(u64::from(cores));
+    }
+    if let Some(memory) = facts.total_memory {
+        writer.name("total_memory").number(memory);
+    }
+    write_machine(facts, writer);
+    for name in ["available_addrs", "available_addresses"] {
+        write_addresses(name, facts, writer);
+    }
+}
+
+/// Writes the members that say what the machine is, and where data lives.
+pub(crate) fn write_machine(facts: &NodeInfo, writer: &mut Writer<'_>) {
     for (name, value) in [
         ("architecture", &facts.architecture),
         ("os_version", &facts.os_version),
@@ -132,19 +146,10 @@ pub fn write_head(machine: &Machine, facts: &NodeInfo, writer: &mut Writer<'_>) 
             writer.name(name).text(value);
         }
     }
-    if let Some(cores) = facts.cores {
-        writer.name("cores").number(u64::from(cores));
-    }
-    if let Some(memory) = facts.total_memory {
-        writer.name("total_memory").number(memory);
-    }
     write_storage(["ephemeral_storage_path", "ephemeral_storage_size"], &facts.ephemeral, writer);
     write_storage(["persistent_storage_path", "persistent_storage_size"], &facts.persistent, writer);
     if let Some(bigstore) = &facts.bigstore {
         write_storage(["bigredis_storage_path", "bigstore_size"], bigstore, writer);
-    }
-    for name in ["available_addrs", "available_addresses"] {
-        write_addresses(name, facts, writer);
     }
 }
 

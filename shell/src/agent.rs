@@ -28,6 +28,8 @@ use crate::store::Pair;
 mod answers;
 #[cfg(feature = "ui")]
 mod events;
+#[cfg(feature = "management")]
+mod manage;
 mod page;
 mod peers;
 mod shared;
@@ -341,6 +343,10 @@ impl Agent {
                 self.drive(who, next);
             }
             Done::Work(Who::Record, Outcome::Saved(result)) => self.kept(&result),
+            #[cfg(feature = "management")]
+            Done::Work(_, Outcome::Examined(found)) => self.examined(&found),
+            #[cfg(feature = "management")]
+            Done::Changed(number, change, ended) => self.changed(number, &change, ended),
             Done::Work(who, outcome) => {
                 let event = self.event(who, outcome);
                 let accepting = who == Who::Attempt && self.machine.is_accepting();
@@ -374,6 +380,9 @@ impl Agent {
                 let founded = result.and_then(|(password, registration)| self.found(password, registration));
                 Event::Founded(founded.map_err(|error| trouble(&error.to_string())))
             }
+            // It is nobody's attempt: see [`Agent::done`].
+            #[cfg(feature = "management")]
+            Outcome::Examined(_) => Event::Waited,
             Outcome::RecoveryRead(Ok(cluster)) => Event::RecoveryRead(self.recover(who, cluster)),
             Outcome::RecoveryRead(Err(failure)) => Event::RecoveryRead(Err(*failure)),
         }

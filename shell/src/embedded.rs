@@ -3,6 +3,8 @@
 
 use bootstrapd_core::cluster::Cluster;
 use bootstrapd_core::machine::{Confirmed, StoreChecked};
+#[cfg(feature = "management")]
+use bootstrapd_core::manage::{Change, Refusal};
 use bootstrapd_core::peer::JoinAnswer;
 use bootstrapd_core::record::Id;
 
@@ -19,6 +21,8 @@ pub struct Beat {
     pub newer: Option<Box<Cluster>>,
     /// It does not know this node.
     pub is_expelled: bool,
+    /// What is wrong with it.
+    pub trouble: Option<&'static str>,
 }
 
 /// Likewise.
@@ -46,6 +50,11 @@ impl Shared {
     }
 
     pub fn admit(&mut self, _: Vec<Admission>) -> Admitted {
+        match *self {}
+    }
+
+    #[cfg(feature = "management")]
+    pub fn change(&mut self, _: &Change) -> Result<Box<Cluster>, Refusal> {
         match *self {}
     }
 

@@ -111,6 +111,14 @@ pub fn size(path: &str) -> Option<u64> {
     found.blocks().checked_mul(found.fragment_size())
 }
 
+/// Bytes that this process may still write to the file system that holds `path`.
+#[cfg(feature = "management")]
+#[must_use]
+pub fn free(path: &Path) -> Option<u64> {
+    let found = statvfs(path).ok()?;
+    found.blocks_available().checked_mul(found.fragment_size())
+}
+
 /// The wall clock.
 #[must_use]
 pub fn now() -> Timestamp {

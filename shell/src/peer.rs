@@ -11,6 +11,8 @@ use bootstrapd_core::cluster::{Cluster, HashCost, JoinRequest, Key};
 use bootstrapd_core::failure::{Cause, Failure, TriedReason};
 use bootstrapd_core::fields::Fields;
 use bootstrapd_core::limits::{LISTENERS_MAX, PEER_MESSAGE_BYTES_MAX};
+#[cfg(feature = "management")]
+use bootstrapd_core::manage::Change;
 use bootstrapd_core::node::is_reachable;
 use bootstrapd_core::peer::{Answer, Ask, JoinAnswer};
 use bootstrapd_core::record::Id;
@@ -58,6 +60,9 @@ pub enum Errand {
     Live(Id, Option<Box<Cluster>>),
     /// Have a node admitted by the shared record.
     Admit(Admission),
+    /// Change the shared record, for the answer with this number.
+    #[cfg(feature = "management")]
+    Change(u32, Box<Change>),
     /// After a while, tell the shared record that this one is the node's own.
     Confirm(Id, Box<Cluster>, Duration),
     /// Let time go by.
@@ -156,6 +161,12 @@ pub fn run(errands: &Queue<Errand>, mut shared: Option<Box<Shared>>, tell: impl 
                 tell(Done::Waited(who));
             }
             Some(Errand::Tick(length)) => beat = length,
+            #[cfg(feature = "management")]
+            Some(errand @ Errand::Change(..)) => {
+                if let Some(done) = shared.as_mut().and_then(|shared| share(errand, errands, shared)) {
+                    tell(done);
+                }
+            }
             Some(errand @ (Errand::CheckStore(_) | Errand::Live(..) | Errand::Admit(_) | Errand::Confirm(..))) => {
                 if let Some(done) = shared.as_mut().and_then(|shared| share(errand, errands, shared)) {
                     tell(done);
@@ -194,6 +205,11 @@ fn share(errand: Errand, errands: &Queue<Errand>, shared: &mut Shared) -> Option
             let [random] = secret::random().unwrap_or_default();
             thread::sleep(after.mul_f32(f32::from(random) / 128.0));
             Some(Done::Confirmed(shared.confirm(own, &adopted)))
+        }
+        #[cfg(feature = "management")]
+        Errand::Change(number, change) => {
+            let ended = shared.change(&change);
+            Some(Done::Changed(number, change, ended))
         }
         Errand::Contact(..) | Errand::Ask(_) | Errand::Wait(..) | Errand::Tick(_) => None,
     }

@@ -12,8 +12,12 @@ use bootstrapd_core::cluster::{Cluster, PasswordHash, Registration};
 use bootstrapd_core::failure::{Cause, Failure, Violation};
 use bootstrapd_core::license::{self, Terms};
 use bootstrapd_core::machine::{Confirmed, FileId, PathTrouble, PathsFound, StoreChecked};
+#[cfg(feature = "management")]
+use bootstrapd_core::manage::{Change, Refusal, check::has_room};
 use bootstrapd_core::peer::Ask;
 use bootstrapd_core::record::Id;
+#[cfg(feature = "management")]
+use bootstrapd_core::record::NodeRecord;
 use nix::sys::eventfd::EventFd;
 use nix::sys::stat::stat;
 use nix::unistd::{AccessFlags, access};
@@ -42,6 +46,9 @@ pub enum Work {
     VerifyLicense(String, Option<LicenseKey>),
     /// Hash and register a new password of this user, on a machine with so many bytes of memory.
     Hash(String, Zeroizing<Vec<u8>>, Option<u64>),
+    /// Look at directories, and at the copies of these records of this node.
+    #[cfg(feature = "management")]
+    Examine([Option<String>; 4], Box<[Pair; 2]>, Id),
     /// Read a record to recover from, and check these credentials by it, if there are any.
     ReadRecovery(PathBuf, String, Zeroizing<Vec<u8>>),
 }
@@ -61,6 +68,21 @@ pub enum Outcome {
     Hashed(io::Result<(PasswordHash, Registration)>),
     /// Of [`Work::ReadRecovery`].
     RecoveryRead(Result<Box<Cluster>, Box<Failure>>),
+    /// Of [`Work::Examine`].
+    #[cfg(feature = "management")]
+    Examined(Box<Examined>),
+}
+
+/// What is wrong on disk.
+#[cfg(feature = "management")]
+#[derive(Debug, Default)]
+pub struct Examined {
+    /// A copy of a record, and what is wrong with it.
+    pub damage: Option<(String, String)>,
+    /// A directory, and what is wrong with it.
+    pub path: Option<(String, PathTrouble)>,
+    /// A directory of records with too little room, and the bytes that it has.
+    pub room: Option<(String, u64)>,
 }
 
 /// On whose behalf work is done.
@@ -119,6 +141,9 @@ pub enum Done {
     Admitted(Admitted),
     /// [`Errand::Confirm`] ended.
     Confirmed(Confirmed),
+    /// [`Errand::Change`] ended.
+    #[cfg(feature = "management")]
+    Changed(u32, Box<Change>, Result<Box<Cluster>, Refusal>),
 }
 
 /// Work that waits for a thread.
@@ -270,6 +295,8 @@ fn perform(work: Work) -> Outcome {
                 |statement: &[u8], signature: &[u8; 64]| key.is_some_and(|key| key.verify(statement, signature));
             Outcome::LicenseVerified(license::open(&text, verify))
         }
+        #[cfg(feature = "management")]
+        Work::Examine(paths, records, node_id) => Outcome::Examined(Box::new(examine(paths, &records, node_id))),
         Work::Hash(user, password, memory) => {
             Outcome::Hashed(secret::hash_password(&password, memory).and_then(|hash| {
                 let registration = opaque::register(user.as_bytes(), &password, hash.cost)?;
@@ -280,6 +307,18 @@ fn perform(work: Work) -> Outcome {
             Outcome::RecoveryRead(read_recovery(&file, &user, &password).map_err(Box::new))
         }
     }
+}
+
+#[cfg(feature = "management")]
+fn examine(paths: [Option<String>; 4], [node, cluster]: &[Pair; 2], node_id: Id) -> Examined {
+    let damage = node.damage::<NodeRecord>().or_else(|| cluster.damage::<Cluster>());
+    let trouble = |path: String| Some((check_path(Path::new(&path), node_id).err()?, path));
+    let path = paths.into_iter().flatten().find_map(trouble).map(|(trouble, path)| (path, trouble));
+    let room = [node, cluster].into_iter().find_map(|pair| {
+        let free = node::free(pair.directory()).filter(|free| !has_room(*free))?;
+        Some((pair.directory().display().to_string(), free))
+    });
+    Examined { damage, path, room }
 }
 
 /// Whoever names the administrator must know the password; whoever names nobody has the record, which is as good.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use bootstrapd_core::cluster::{Cluster, Key};
 use bootstrapd_core::failure::{NodeTried, TriedReason};
 use bootstrapd_core::machine::{Confirmed, StoreChecked};
+#[cfg(feature = "management")]
+use bootstrapd_core::manage::{Change, Refusal};
 use bootstrapd_core::peer::{self, JoinAnswer, Sight};
 use bootstrapd_core::record::Id;
 
@@ -44,6 +46,8 @@ pub struct Beat {
     pub newer: Option<Box<Cluster>>,
     /// A newer one does not know this node.
     pub is_expelled: bool,
+    /// What is wrong with the store.
+    pub trouble: Option<&'static str>,
 }
 
 /// What came of some admissions, by their numbers.
@@ -113,7 +117,7 @@ impl Shared {
 
     /// Says that this node is there, and looks for what has changed.
     pub fn beat(&mut self) -> Beat {
-        let mut beat = Beat { down: Vec::new(), newer: None, is_expelled: false };
+        let mut beat = Beat { down: Vec::new(), newer: None, is_expelled: false, trouble: None };
         let before = self.copy.as_ref().map(|copy| copy.age());
         if before.is_none() {
             return beat;
@@ -121,6 +125,7 @@ impl Shared {
         let done = self.etcd.stay(self.own).map_err(Stop::from).and_then(|()| self.tend());
         self.complain(&done);
         beat.is_expelled = matches!(done, Err(Stop::Expelled));
+        beat.trouble = self.trouble;
         if let Some(copy) = &self.copy {
             beat.down = self.rules.down(copy, node::uptime_ms()).collect();
             beat.newer = (Some(copy.age()) > before).then(|| copy.clone());
@@ -196,6 +201,40 @@ impl Shared {
             joined.map_err(|answer| ended.others.push((*number, answer))).is_ok()
         });
         if draft.age() == before { Ok(true) } else { self.write(draft) }
+    }
+
+    /// Makes a change of the record; the record with it.
+    ///
+    /// # Errors
+    /// Why not. Where an answer of the store was lost it may be made all the same.
+    #[cfg(feature = "management")]
+    pub fn change(&mut self, change: &Change) -> Result<Box<Cluster>, Refusal> {
+        let end = Instant::now().checked_add(ADMISSION);
+        loop {
+            let is_over = end <= Some(Instant::now());
+            match self.try_to_change(change) {
+                Ok(Ok(Some(record))) => return Ok(record),
+                Ok(Err(refusal)) => return Err(refusal),
+                Ok(Ok(None)) | Err(Stop::Fault(_)) if is_over => return Err(Refusal::NoStore),
+                // Somebody else was faster.
+                Ok(Ok(None)) => {}
+                Err(Stop::Fault(_)) => std::thread::sleep(AGAIN),
+                Err(Stop::Barred(_)) => return Err(Refusal::NeedsRecovery),
+                Err(Stop::Expelled) => return Err(Refusal::NotAMember),
+            }
+        }
+    }
+
+    #[cfg(feature = "management")]
+    fn try_to_change(&mut self, change: &Change) -> Result<Result<Option<Box<Cluster>>, Refusal>, Stop> {
+        self.look()?;
+        let Some(mut draft) = self.copy.clone() else { return Err(Stop::Expelled) };
+        let is_record = match draft.change(change, node::now()) {
+            Ok(true) => self.write(draft)?,
+            Ok(false) => true,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        Ok(Ok(self.copy.clone().filter(|_| is_record)))
     }
 
     /// This node has made `adopted` its record, and says so.

@@ -108,6 +108,33 @@ impl Pair {
         COPIES.map(|copy| self.directory.join(format!("{}.{copy}.{NEW}", self.name())))
     }
 
+    /// Where the copies are.
+    #[cfg(feature = "management")]
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The first copy that is not as a save leaves it, and what is wrong with it.
+    #[cfg(feature = "management")]
+    #[must_use]
+    pub fn damage<T: Versioned>(&self) -> Option<(String, String)> {
+        let mut first: Option<Vec<u8>> = None;
+        for file in self.files() {
+            let why = match read::<T>(&file, self.bytes_max()) {
+                Ok((_, bytes)) if first.as_ref().is_none_or(|first| *first == bytes) => {
+                    first = Some(bytes);
+                    continue;
+                }
+                Ok(_) => "differs from the other copy".to_owned(),
+                Err(Unread::Missing) => "is missing".to_owned(),
+                Err(Unread::Because(why) | Unread::Refused(why)) => why,
+            };
+            return Some((file.display().to_string(), why));
+        }
+        None
+    }
+
     /// Reads both copies and picks the newer whole one.
     #[must_use]
     pub fn load<T: Versioned>(&self) -> Found<T> {

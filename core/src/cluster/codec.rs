@@ -74,7 +74,8 @@ impl Record for Cluster {
     }
 }
 
-fn write_policy(policy: &Policy, writer: &mut Writer<'_>) {
+/// Also for `GET /v1/cluster/policy`.
+pub(super) fn write_policy(policy: &Policy, writer: &mut Writer<'_>) {
     writer.open('{').name("default_fork_evict_ram").bool(policy.default_fork_evict_ram);
     writer.name("default_non_sharded_proxy_policy").text(policy.default_non_sharded_proxy_policy.name());
     writer.name("default_sharded_proxy_policy").text(policy.default_sharded_proxy_policy.name());

@@ -9,6 +9,8 @@ use crate::config::{BigstoreDriver, Config, Limits};
 use crate::limits::*;
 use crate::node::{self, NodeInfo, SOFTWARE_VERSION};
 use crate::record::Id;
+use crate::status;
+use crate::time::Timestamp;
 use crate::write::Writer;
 
 /// A node of a cluster.
@@ -89,6 +91,19 @@ impl MemberStatus {
     }
 }
 
+/// What a node knows of itself and of no other.
+#[derive(Clone, Copy, Debug)]
+pub struct Local<'a> {
+    /// Itself.
+    pub node_id: Id,
+    /// Its machine.
+    pub facts: &'a NodeInfo,
+    /// Its clock.
+    pub now: Timestamp,
+    /// Seconds since the machine started.
+    pub uptime: u64,
+}
+
 /// The address that a node uses in its cluster: the configured one; else the first of the family that is not
 /// bound to one link; else loopback.
 #[must_use]
@@ -136,7 +151,7 @@ impl Member {
     }
 
     /// Writes the node object.
-    pub(super) fn write(&self, is_down: bool, writer: &mut Writer<'_>) {
+    pub(super) fn write(&self, is_down: bool, local: &Local<'_>, writer: &mut Writer<'_>) {
         let status = if is_down { "down" } else { self.status.name() };
         writer.open('{').name("uid").number(u64::from(self.uid)).name("status").text(status);
         writer.name("addr").display(self.addr).name("external_addr").open('[');
@@ -157,7 +172,9 @@ impl Member {
         if let Some(driver) = self.bigstore_driver {
             writer.name("bigstore_driver").text(driver.name());
         }
-        if let Some(flash) = self.flash {
+        // Of itself a node knows it better: see below.
+        let size = local.facts.bigstore.as_ref().and_then(|storage| storage.size);
+        if let Some(flash) = self.flash.filter(|_| local.node_id != self.node_id || size.is_none()) {
             writer.name("bigstore_size").number(flash);
         }
         if let Some(memory) = self.total_memory {
@@ -166,6 +183,14 @@ impl Member {
         if let Some(cores) = self.cores {
             writer.name("cores").number(u64::from(cores));
         }
-        writer.name("software_version").text(&self.software_version).close('}');
+        writer.name("software_version").text(&self.software_version);
+        writer.name("use_internal_ipv6").bool(self.addr.is_ipv6());
+        // No shard is ever here.
+        writer.name("shard_count").number(0).name("shard_list").value("[]");
+        if local.node_id == self.node_id {
+            status::write_machine(local.facts, writer);
+            writer.name("system_time").time(local.now).name("uptime").number(local.uptime);
+        }
+        writer.close('}');
     }
 }

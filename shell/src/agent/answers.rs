@@ -3,14 +3,16 @@
 use std::net::IpAddr;
 
 use bootstrapd_core::api::{self, Access, Method, Peer, Resource, Standing, Watch};
-use bootstrapd_core::cluster::Cluster;
+use bootstrapd_core::cluster::{Cluster, Local};
 use bootstrapd_core::config::Action;
 use bootstrapd_core::machine::{Machine, Refusal, Trouble};
 use bootstrapd_core::status;
 use bootstrapd_core::write::Writer;
 
 use super::page::{Reply, deliver, write_error, write_root};
-use super::{Agent, News};
+use super::{Agent, Clock, News};
+#[cfg(feature = "management")]
+use bootstrapd_core::manage::Target;
 use crate::http::{self, Answer, Head, Refused};
 use crate::logins::Proof;
 use crate::node;
@@ -29,6 +31,9 @@ pub struct Call {
     watch: Watch,
 }
 
+/// Whether this program was built to be managed: see [`Resource::allow`].
+const IS_MANAGED: bool = cfg!(feature = "management");
+
 /// Connections that wait for the progress to change, at the same time, streams of events among them; further ones are
 /// answered at once.
 const WATCHERS_MAX: usize = 32;
@@ -40,6 +45,9 @@ pub enum Purpose {
     Bootstrap(Action),
     /// A validation.
     Validate(Action),
+    /// A change of the cluster.
+    #[cfg(feature = "management")]
+    Change(Target),
     /// A message of another agent.
     Peer(Peer),
 }
@@ -73,6 +81,7 @@ impl Agent {
     #[must_use]
     pub fn call(&self, head: &Head<'_>) -> Call {
         let resource = Resource::from_path(head.path);
+        let resource = if IS_MANAGED { resource } else { resource.unmanaged() };
         #[cfg(not(feature = "ui"))]
         let resource = if resource == Resource::Page { Resource::Unknown } else { resource };
         let watch = if resource == Resource::Progress { watch(head) } else { Watch::default() };
@@ -113,7 +122,7 @@ impl Agent {
         if let Some(reason) = call.foreign {
             return self.error(403, http::error_code(403), reason, reply);
         }
-        match api::access(call.resource, call.method, self.standing()) {
+        match api::access(call.resource, call.method, self.standing(), IS_MANAGED) {
             Access::Open => self.permitted(call, reply),
             Access::Missing => self.nothing(reply),
             Access::NoCluster => self.error(503, "no_cluster", "No cluster bootstrapped", reply),
@@ -145,11 +154,11 @@ impl Agent {
 
     /// Goes on with a request whose caller may make it.
     fn permitted(&mut self, call: &Call, reply: &mut Reply<'_>) -> Step {
-        let allow = call.resource.allow();
+        let allow = call.resource.allow(IS_MANAGED);
         if allow.is_empty() {
             return self.nothing(reply);
         }
-        if !call.resource.takes(call.method) {
+        if !call.resource.takes(call.method, IS_MANAGED) {
             return self.document(405, allow, reply, |_, writer| {
                 write_error(http::error_code(405), "the method is not one of Allow", writer);
             });
@@ -162,6 +171,10 @@ impl Agent {
             Resource::Validate(action) => self.wants_body(call, Purpose::Validate(action), reply),
             Resource::Peer(Peer::Challenge) => self.challenge(reply),
             Resource::Peer(peer) => self.wants_body(call, Purpose::Peer(peer), reply),
+            #[cfg(feature = "management")]
+            resource if let (Method::Put, Some(target)) = (call.method, resource.target()) => {
+                self.wants_body(call, Purpose::Change(target), reply)
+            }
             _ if !call.acceptable => self.error(406, http::error_code(406), "nothing here is of that type", reply),
             Resource::Status => self.status(reply),
             Resource::Progress => self.follow_progress(call.watch, reply),
@@ -175,20 +188,35 @@ impl Agent {
             Resource::Cluster | Resource::Nodes | Resource::Node(_) | Resource::License | Resource::Root => {
                 self.cluster_document(call.resource, reply)
             }
+            #[cfg(feature = "management")]
+            Resource::Managed(managed) => self.managed(managed, reply),
+            #[cfg(not(feature = "management"))]
+            Resource::Managed(_) => Step::Answered,
             Resource::Server | Resource::UnknownV1 | Resource::Unknown => Step::Answered,
         }
     }
 
     fn wants_body(&mut self, call: &Call, purpose: Purpose, reply: &mut Reply<'_>) -> Step {
-        if let (Err(status), Purpose::Bootstrap(_) | Purpose::Validate(_)) = (call.content_type, purpose) {
+        if let Err(status) = call.content_type
+            && !matches!(purpose, Purpose::Peer(_))
+        {
             return self.error(status, http::error_code(status), "the content type must be application/json", reply);
         }
         if !call.has_length {
             // What its sender took for a body would be read as the next request.
             reply.close = true;
-            return self.error(411, http::error_code(411), "a POST needs Content-Length or chunks", reply);
+            return self.error(411, http::error_code(411), "a body needs Content-Length or chunks", reply);
+        }
+        #[cfg(feature = "management")]
+        if let Purpose::Change(_) = purpose {
+            return match self.may_change() {
+                Ok(()) => Step::Read(purpose),
+                Err(refusal) => self.not_changed(&refusal, reply),
+            };
         }
         match (self.machine.check_free(), purpose) {
+            #[cfg(feature = "management")]
+            (_, Purpose::Change(_)) => Step::Read(purpose),
             (_, Purpose::Peer(_)) => Step::Read(purpose),
             (Err(refusal), _) => self.refused(refusal, reply),
             (Ok(()), Purpose::Validate(_)) if self.validator.is_some() => {
@@ -201,6 +229,8 @@ impl Agent {
     /// Goes on with a request whose body is complete.
     pub fn post(&mut self, purpose: Purpose, body: &[u8], source: IpAddr, reply: &mut Reply<'_>) -> Step {
         match purpose {
+            #[cfg(feature = "management")]
+            Purpose::Change(target) => self.change(target, body, reply),
             Purpose::Peer(_) if !self.machine.is_member() => self.nothing(reply),
             Purpose::Peer(Peer::Start) => self.start_proof(body, source, reply),
             Purpose::Peer(Peer::Finish) => self.finish_proof(body, reply),
@@ -347,16 +377,20 @@ impl Agent {
         }
         self.document(200, "", reply, |agent, writer| {
             let Some(cluster) = agent.cluster.as_deref() else { return };
+            let Clock { now, uptime_ms, .. } = &agent.clock;
+            let (node_id, facts) = (agent.machine.node_id(), &*agent.facts);
+            let local = Local { node_id, facts, now: *now, uptime: uptime_ms / 1000 };
             match resource {
                 Resource::Cluster => cluster.write(writer),
-                Resource::Nodes => cluster.write_nodes(agent.is_down(cluster), writer),
-                Resource::Node(uid) => cluster.write_node(uid, agent.is_down(cluster), writer),
+                Resource::Nodes => cluster.write_nodes(agent.is_down(cluster), &local, writer),
+                Resource::Node(uid) => cluster.write_node(uid, agent.is_down(cluster), &local, writer),
                 Resource::License => cluster.write_license(agent.clock.now, writer),
                 Resource::Root => write_root(cluster, writer),
                 Resource::Status
                 | Resource::Progress
                 | Resource::Bootstrap(_)
                 | Resource::Validate(_)
+                | Resource::Managed(_)
                 | Resource::Health
                 | Resource::Ready
                 | Resource::Page
@@ -414,7 +448,7 @@ impl Agent {
         self.send(&Answer { status, media_type, body: word.as_bytes(), ..Answer::default() }, reply)
     }
 
-    fn document(
+    pub(super) fn document(
         &mut self,
         status: u16,
         allow: &'static str,
@@ -432,7 +466,13 @@ impl Agent {
         self.page = page;
     }
 
-    fn send_page(&mut self, status: u16, allow: &'static str, retry_after: Option<u16>, reply: &mut Reply<'_>) -> Step {
+    pub(super) fn send_page(
+        &mut self,
+        status: u16,
+        allow: &'static str,
+        retry_after: Option<u16>,
+        reply: &mut Reply<'_>,
+    ) -> Step {
         let media_type = Resource::Status.media_type();
         let answer = Answer { status, media_type, body: self.page.bytes(), allow, retry_after, ..Answer::default() };
         deliver(&answer, &self.clock.date, reply)

@@ -67,6 +67,15 @@ pub(super) struct Others {
     answered: Vec<(Id, u64)>,
     /// How often this attempt has asked to be known as a member.
     confirmations: u32,
+    /// Checks that wait for what the worker finds: the answer's number, and the only node that it is about.
+    #[cfg(feature = "management")]
+    pub(super) checks: Vec<(u32, Option<u32>)>,
+    /// How many of them, from the first one on, the worker is at.
+    #[cfg(feature = "management")]
+    pub(super) checks_running: usize,
+    /// What is wrong with the store that all members share.
+    #[cfg(feature = "management")]
+    pub(super) store_trouble: Option<&'static str>,
 }
 
 /// An answer that is ready, but must not be given before a copy is durable.
@@ -74,10 +83,19 @@ pub(super) struct Pending {
     pub(super) number: u32,
     /// Of the copy that has to be durable first: see [`Cluster::age`].
     pub(super) age: (u32, u64),
-    pub(super) sealing: Sealing,
+    pub(super) form: Form,
     pub(super) text: Vec<u8>,
     /// What is said instead where the record could not be kept.
     pub(super) otherwise: Vec<u8>,
+}
+
+/// What an answer goes out as.
+pub(super) enum Form {
+    /// A message to another node.
+    Sealed(Sealing),
+    /// An answer to a client, with this status where all is well and 503 where not.
+    #[cfg(feature = "management")]
+    Plain(u16),
 }
 
 /// How an answer is sealed.
@@ -108,6 +126,12 @@ impl Others {
             challenges: 0,
             answered: Vec::new(),
             confirmations: 0,
+            #[cfg(feature = "management")]
+            checks: Vec::new(),
+            #[cfg(feature = "management")]
+            checks_running: 0,
+            #[cfg(feature = "management")]
+            store_trouble: None,
         })
     }
 
@@ -325,7 +349,7 @@ impl Agent {
     }
 
     /// The same, to be changed.
-    fn draft(&self) -> Option<Box<Cluster>> {
+    pub(super) fn draft(&self) -> Option<Box<Cluster>> {
         self.others.staged.as_ref().or(self.cluster.as_ref()).cloned()
     }
 
@@ -459,7 +483,7 @@ impl Agent {
                 log::info("a node is admitted", &[("uid", &admitted.uid), ("endpoint", &addr)]);
                 let age = draft.age();
                 let Some(text) = store::encode(&draft) else { return self.sealed(&sealing, &not_ready, reply) };
-                let step = self.pend(Pending { number: 0, age, sealing, text, otherwise: not_ready });
+                let step = self.pend(Pending { number: 0, age, form: Form::Sealed(sealing), text, otherwise: not_ready });
                 self.stage(Some(draft));
                 step
             }
@@ -498,7 +522,7 @@ impl Agent {
             Some(durable) if age > durable.age() && !gets => {
                 let kept_not = answer.kept_not(durable);
                 let otherwise = write(|writer| kept_not.write(writer));
-                self.pend(Pending { number: 0, age, sealing, text, otherwise })
+                self.pend(Pending { number: 0, age, form: Form::Sealed(sealing), text, otherwise })
             }
             Some(_) | None => self.sealed(&sealing, &text, reply),
         };
@@ -572,8 +596,13 @@ impl Agent {
         let Some(index) = self.others.pending.iter().position(|pending| pending.number == number) else {
             return self.nothing(reply);
         };
-        let Pending { sealing, text, otherwise, .. } = self.others.pending.remove(index);
-        self.sealed(&sealing, if good { &text } else { &otherwise }, reply)
+        let Pending { form, text, otherwise, .. } = self.others.pending.remove(index);
+        let text = if good { &text } else { &otherwise };
+        match form {
+            Form::Sealed(sealing) => self.sealed(&sealing, text, reply),
+            #[cfg(feature = "management")]
+            Form::Plain(status) => self.plain(if good { status } else { 503 }, text, reply),
+        }
     }
 
     /// Forgets an answer that nobody waits for any more.
@@ -612,7 +641,7 @@ pub(super) fn write_join(answer: &JoinAnswer) -> Vec<u8> {
     write(|writer| answer.write(writer))
 }
 
-fn write(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+pub(super) fn write(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     let mut buffer = vec![0; PEER_MESSAGE_BYTES_MAX];
     let mut writer = Writer::new(&mut buffer);
     write(&mut writer);

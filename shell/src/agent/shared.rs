@@ -5,7 +5,7 @@ use std::time::Instant;
 use bootstrapd_core::cluster::{Cluster, JoinRequest, Key};
 use bootstrapd_core::peer::JoinAnswer;
 
-use super::peers::{NEVER, Pending, Sealing, write_join};
+use super::peers::{Form, NEVER, Pending, Sealing, write_join};
 use super::{Agent, News, Reply, Step};
 use crate::peer::{Admission, Errand};
 use crate::shared::{Admitted, Beat};
@@ -27,6 +27,10 @@ impl Agent {
             return;
         }
         self.others.peers.tell_down(&beat.down);
+        #[cfg(feature = "management")]
+        {
+            self.others.store_trouble = beat.trouble;
+        }
         if let Some(newer) = beat.newer {
             self.take_shared(newer);
         }
@@ -36,7 +40,7 @@ impl Agent {
     }
 
     /// Keeps what the store has.
-    fn take_shared(&mut self, newer: Box<Cluster>) {
+    pub(super) fn take_shared(&mut self, newer: Box<Cluster>) {
         if self.newest().is_some_and(|newest| newest.is_succeeded_by(&newer)) {
             self.stage(Some(newer));
         }
@@ -51,7 +55,7 @@ impl Agent {
         reply: &mut Reply<'_>,
     ) -> Step {
         let Ok(key) = secret::random() else { return self.sealed(&sealing, &otherwise, reply) };
-        let step = self.pend(Pending { number: 0, age: NEVER, sealing, text: Vec::new(), otherwise });
+        let step = self.pend(Pending { number: 0, age: NEVER, form: Form::Sealed(sealing), text: Vec::new(), otherwise });
         if let Step::Keeping(number) = step {
             let (request, key) = (Box::new(request.clone()), Key(key));
             let (since, clock_ms) = (Instant::now(), node::clock_ms());
@@ -78,7 +82,8 @@ impl Agent {
         }
     }
 
-    fn answer(&mut self, number: u32, text: Vec<u8>) {
+    /// Gives an answer that waited.
+    pub(super) fn answer(&mut self, number: u32, text: Vec<u8>) {
         if let Some(pending) = self.others.pending.iter_mut().find(|pending| pending.number == number) {
             pending.text = text;
             self.news.push(News::Kept(number, true));
