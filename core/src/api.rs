@@ -599,7 +599,8 @@ mod tests {
             assert_eq!(found, Resource::Managed(expected), "{path}");
             assert_eq!(found.unmanaged(), Resource::UnknownV1);
         }
-        for path in ["/v1/nodes/check", "/v1/nodes/check/", "/v1/nodes/check/x", "/v1/cluster/", "/v1/users/1", "/bdbs"] {
+        for path in ["/v1/nodes/check", "/v1/nodes/check/", "/v1/nodes/check/x", "/v1/cluster/", "/v1/users/1", "/bdbs"]
+        {
             let found = Resource::from_path(path);
             assert!(!matches!(found, Resource::Managed(_)), "{path}: {found:?}");
         }
@@ -658,11 +659,7 @@ mod tests {
                 [Access::NoCluster, Access::Credentials, Access::Credentials, Access::Broken],
             ),
             (Resource::Nodes, Method::Other, [Access::Open, Access::Credentials, Access::Credentials, Access::Broken]),
-            (
-                Resource::Nodes,
-                Method::Put,
-                [Access::Open, Access::Credentials, Access::Credentials, Access::Broken],
-            ),
+            (Resource::Nodes, Method::Put, [Access::Open, Access::Credentials, Access::Credentials, Access::Broken]),
             (
                 Resource::Node(1),
                 Method::Put,
@@ -684,8 +681,8 @@ mod tests {
             (Resource::Unknown, Method::Get, [Access::Open; 4]),
         ];
         for (resource, method, expected) in cases {
-            let found =
-                [Standing::Open, closed, expelled, Standing::Broken].map(|standing| access(resource, method, standing, true));
+            let found = [Standing::Open, closed, expelled, Standing::Broken]
+                .map(|standing| access(resource, method, standing, true));
             assert_eq!(found, expected, "{resource:?}");
         }
     }

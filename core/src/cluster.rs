@@ -281,13 +281,7 @@ impl Cluster {
     }
 
     /// Writes the document of `GET /v1/nodes/{uid}`, if there is such a node.
-    pub fn write_node(
-        &self,
-        uid: u32,
-        is_down: impl Fn(&Member) -> bool,
-        local: &Local<'_>,
-        writer: &mut Writer<'_>,
-    ) {
+    pub fn write_node(&self, uid: u32, is_down: impl Fn(&Member) -> bool, local: &Local<'_>, writer: &mut Writer<'_>) {
         if let Some(member) = self.member(uid) {
             member.write(is_down(member), local, writer);
         }

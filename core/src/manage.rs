@@ -119,10 +119,7 @@ impl Change {
             if unknown.iter().any(|other| other.same(name)) {
                 problems.add(place, "is given twice");
             } else if unknown.push(name).is_err() {
-                problems.add(
-                    place,
-                    format_args!("is one unknown member too many (at most {UNKNOWN_MEMBERS_MAX})"),
-                );
+                problems.add(place, format_args!("is one unknown member too many (at most {UNKNOWN_MEMBERS_MAX})"));
             } else {
                 self.warn(place);
             }
@@ -197,12 +194,7 @@ impl Change {
     }
 
     /// The strings of an array, to its end.
-    fn addresses(
-        &mut self,
-        place: Place<'_>,
-        reader: &mut Reader<'_>,
-        problems: &mut Problems,
-    ) -> Result<(), Fault> {
+    fn addresses(&mut self, place: Place<'_>, reader: &mut Reader<'_>, problems: &mut Problems) -> Result<(), Fault> {
         self.external_addr = Some(Vec::new());
         let mut index = 0_usize;
         loop {

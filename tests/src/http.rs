@@ -43,7 +43,17 @@ impl Request {
 
     /// A POST that does not say what it is.
     pub fn typeless_post(target: &str, body: impl AsRef<[u8]>) -> Self {
-        Self { body: Some(body.as_ref().to_vec()), ..Self::new("POST", target) }
+        Self::typeless("POST", target, body)
+    }
+
+    /// A PUT of JSON.
+    pub fn put(target: &str, body: impl AsRef<[u8]>) -> Self {
+        Self::typeless("PUT", target, body).header("Content-Type", "application/json")
+    }
+
+    /// Any method with a body that does not say what it is.
+    pub fn typeless(method: &str, target: &str, body: impl AsRef<[u8]>) -> Self {
+        Self { body: Some(body.as_ref().to_vec()), ..Self::new(method, target) }
     }
 
     /// The POST of a JSON document that creates a cluster.

@@ -9,10 +9,11 @@ use super::*;
 use crate::config::Action;
 use crate::failure::{Cause, Failure};
 use crate::json;
-use crate::node::{Address, NodeInfo, SOFTWARE_VERSION};
+use crate::node::{Address, NodeInfo, SOFTWARE_VERSION, Storage};
 use crate::problems::Problems;
 
 mod admission;
+mod change;
 mod epoch;
 mod liveness;
 mod standing;
@@ -97,6 +98,11 @@ fn facts(addresses: &[&str]) -> NodeInfo {
     }
 }
 
+/// What the node of this number knows of itself.
+fn local(facts: &NodeInfo, uid: u32) -> Local<'_> {
+    Local { node_id: id(uid), facts, now: at(0), uptime: 0 }
+}
+
 fn config(body: &Value) -> Box<Config> {
     let mut config = Box::<Config>::default();
     let mut problems = Problems::new();
@@ -162,7 +168,9 @@ fn what_was_configured_is_served() {
         "dns_suffixes": [{
             "name": "a.b", "cluster_default": true, "use_aaaa_ns": false, "use_internal_addr": false,
             "slaves": ["9.9.9.9", "::9"]
-        }]
+        }],
+        "bigstore_driver": "rocksdb", "email_alerts": false, "handle_redirects": false,
+        "options_method_forbidden": false, "password_complexity": false, "slave_ha": false, "upgrade_mode": false
     });
     assert_eq!(written(|writer| cluster.write(writer)), expected);
     let member = json!({
@@ -170,10 +178,13 @@ fn what_was_configured_is_served() {
         "accept_servers": false, "name": "n \"1\"", "rack_id": "R-1", "second_rack_id": "r2", "max_listeners": 5,
         "max_redis_servers": 6, "bigstore_enabled": true, "bigstore_driver": "rocksdb",
         "bigstore_size": 1_u64 << 40, "total_memory": 1 << 30,
-        "cores": 4, "software_version": SOFTWARE_VERSION
+        "cores": 4, "software_version": SOFTWARE_VERSION, "use_internal_ipv6": false, "shard_count": 0,
+        "shard_list": []
     });
-    assert_eq!(written(|writer| cluster.write_nodes(|_| false, writer)), json!([member]));
-    assert_eq!(written(|writer| cluster.write_node(1, |_| false, writer)), member);
+    let nowhere = NodeInfo::default();
+    let other = local(&nowhere, 9);
+    assert_eq!(written(|writer| cluster.write_nodes(|_| false, &other, writer)), json!([member]));
+    assert_eq!(written(|writer| cluster.write_node(1, |_| false, &other, writer)), member);
     assert!(cluster.member(0).is_none() && cluster.member(2).is_none());
 }
 
@@ -184,9 +195,66 @@ fn what_was_not_configured_is_left_out() {
     let member = json!({
         "uid": 1, "status": "active", "addr": "127.0.0.1", "external_addr": [], "accept_servers": true,
         "max_listeners": 100, "max_redis_servers": 100, "bigstore_enabled": false,
-        "software_version": SOFTWARE_VERSION
+        "software_version": SOFTWARE_VERSION, "use_internal_ipv6": false, "shard_count": 0, "shard_list": []
     });
-    assert_eq!(written(|writer| cluster.write_nodes(|_| false, writer)), json!([member]));
+    assert_eq!(written(|writer| cluster.write_nodes(|_| false, &local(&facts, 9), writer)), json!([member]));
+}
+
+#[test]
+fn of_itself_a_node_tells_more_and_each_member_once() {
+    let storage = |path: &str, size| Storage { path: path.try_into().unwrap(), size };
+    let facts = NodeInfo {
+        architecture: "x86_64".try_into().unwrap(),
+        os_version: "Debian 13".try_into().unwrap(),
+        os_name: "debian".try_into().unwrap(),
+        persistent: storage("/p", Some(1)),
+        ephemeral: storage("/e", None),
+        bigstore: Some(storage("/b", Some(3))),
+        ..facts(&["10.0.0.2"])
+    };
+    let cluster = founded(&full(), &facts, Terms::trial(at(60)));
+    let own = Local { node_id: NODE, now: at(90), uptime: 5, ..local(&facts, 9) };
+    let node = written(|writer| cluster.write_node(1, |_| false, &own, writer));
+    for (name, value) in [
+        ("architecture", json!("x86_64")),
+        ("os_version", json!("Debian 13")),
+        ("os_name", json!("debian")),
+        ("os_family", Value::Null),
+        ("persistent_storage_path", json!("/p")),
+        ("persistent_storage_size", json!(1)),
+        ("ephemeral_storage_path", json!("/e")),
+        ("ephemeral_storage_size", Value::Null),
+        ("bigredis_storage_path", json!("/b")),
+        ("bigstore_size", json!(3)),
+        ("system_time", json!("1970-01-01T00:01:30Z")),
+        ("uptime", json!(5)),
+    ] {
+        assert_eq!(node[name], value, "{name}");
+    }
+    let mut text = vec![0; CLUSTER_RECORD_BYTES_MAX];
+    let mut writer = Writer::new(&mut text);
+    cluster.write_node(1, |_| false, &own, &mut writer);
+    let length = writer.finish().unwrap();
+    let text = StdString::from_utf8(text[..length].to_vec()).unwrap();
+    for name in node.as_object().unwrap().keys() {
+        assert_eq!(text.matches(&format!("\"{name}\":")).count(), 1, "{name}: {text}");
+    }
+}
+
+#[test]
+fn there_is_one_user_and_a_policy() {
+    let cluster = founded(&full(), &facts(&["10.0.0.2"]), Terms::trial(at(60)));
+    let user = json!({
+        "uid": 1, "email": "admin", "name": "admin", "role": "admin", "auth_method": "regular", "status": "active",
+        "email_alerts": false, "password_issue_date": "1970-01-01T00:01:00Z"
+    });
+    assert_eq!(written(|writer| cluster.write_users(writer)), json!([user]));
+    let policy = json!({
+        "default_fork_evict_ram": false, "default_non_sharded_proxy_policy": "single",
+        "default_sharded_proxy_policy": "all-master-shards", "default_shards_placement": "sparse", "rack_aware": true,
+        "shards_overbooking": false
+    });
+    assert_eq!(written(|writer| cluster.write_policy(writer)), policy);
 }
 
 #[test]

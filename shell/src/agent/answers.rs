@@ -11,12 +11,12 @@ use bootstrapd_core::write::Writer;
 
 use super::page::{Reply, deliver, write_error, write_root};
 use super::{Agent, Clock, News};
-#[cfg(feature = "management")]
-use bootstrapd_core::manage::Target;
 use crate::http::{self, Answer, Head, Refused};
 use crate::logins::Proof;
 use crate::node;
 use crate::perform::Who;
+#[cfg(feature = "management")]
+use bootstrapd_core::manage::Target;
 
 /// What a request asks for, as far as its head tells.
 #[derive(Clone, Copy, Debug)]

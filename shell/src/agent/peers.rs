@@ -483,7 +483,8 @@ impl Agent {
                 log::info("a node is admitted", &[("uid", &admitted.uid), ("endpoint", &addr)]);
                 let age = draft.age();
                 let Some(text) = store::encode(&draft) else { return self.sealed(&sealing, &not_ready, reply) };
-                let step = self.pend(Pending { number: 0, age, form: Form::Sealed(sealing), text, otherwise: not_ready });
+                let step =
+                    self.pend(Pending { number: 0, age, form: Form::Sealed(sealing), text, otherwise: not_ready });
                 self.stage(Some(draft));
                 step
             }

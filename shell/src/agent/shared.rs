@@ -55,7 +55,8 @@ impl Agent {
         reply: &mut Reply<'_>,
     ) -> Step {
         let Ok(key) = secret::random() else { return self.sealed(&sealing, &otherwise, reply) };
-        let step = self.pend(Pending { number: 0, age: NEVER, form: Form::Sealed(sealing), text: Vec::new(), otherwise });
+        let step =
+            self.pend(Pending { number: 0, age: NEVER, form: Form::Sealed(sealing), text: Vec::new(), otherwise });
         if let Step::Keeping(number) = step {
             let (request, key) = (Box::new(request.clone()), Key(key));
             let (since, clock_ms) = (Instant::now(), node::clock_ms());

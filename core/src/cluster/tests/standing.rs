@@ -87,7 +87,8 @@ fn a_replacement_takes_effect_when_it_confirms() {
     assert_eq!(admit(&mut cluster, &[2], &replacing(9, 2), 0xA1), Ok(2));
     assert_eq!(cluster.member(2).map(|member| member.node_id), Some(id(2)));
     assert_eq!(cluster.next_uid, 4, "no number is used up");
-    let nodes = written(|writer| cluster.write_nodes(|member| member.uid == 2, writer));
+    let nodes =
+        written(|writer| cluster.write_nodes(|member| member.uid == 2, &local(&NodeInfo::default(), 0), writer));
     assert_eq!((nodes.as_array().unwrap().len(), &nodes[1]["status"]), (3, &json!("down")));
     // Another number that is given meanwhile changes nothing about it.
     assert_eq!(admit(&mut cluster, &[2], &replacing(9, 2), 0xA2), Ok(2));
