@@ -89,14 +89,14 @@ pub const CLUSTER_RECORD_BYTES_MAX: usize = 256 * 1024;
 /// As much of it is left free by admissions, so that what follows from them fits: nodes that retire, longer numbers.
 pub const CLUSTER_RECORD_BYTES_SPARE: usize = 12 * 1024;
 /// What must be free where records are kept, in bytes: a save writes both new copies beside the old ones.
-pub const RECORDS_FREE_BYTES_MIN: u64 = 1024 * 1024;
+pub const RECORDS_FREE_BYTES_MIN: usize = 1024 * 1024;
 /// A status document.
 pub const STATUS_BYTES_MAX: usize = 128 * 1024;
 
 // A retired node takes 142 bytes: two numbers in hexadecimal and one in decimal, with their names.
 const _: () = assert!(RETIRED_MAX * 160 + 1024 < CLUSTER_RECORD_BYTES_SPARE);
 // Both new copies of both records.
-const _: () = assert!(2 * (CLUSTER_RECORD_BYTES_MAX + NODE_RECORD_BYTES_MAX) < RECORDS_FREE_BYTES_MIN as usize);
+const _: () = assert!(2 * (CLUSTER_RECORD_BYTES_MAX + NODE_RECORD_BYTES_MAX) < RECORDS_FREE_BYTES_MIN);
 // A problem quotes at most a path, six bytes for each escaped one, and must fit into the list.
 const _: () = assert!(6 * MESSAGE_BYTES_MAX < PROBLEMS_BYTES_MAX);
 // The list travels through a record as a JSON text in a JSON string: each quote doubles.

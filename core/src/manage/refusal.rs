@@ -10,6 +10,7 @@ use crate::limits::{CLUSTER_RECORD_BYTES_MAX, MEMBER_SLOTS_MAX};
 use crate::write::Writer;
 
 /// Why a change is not made. Nothing has changed then.
+#[expect(clippy::large_enum_variant, reason = "there is no heap to box a list into; one refusal exists at a time")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// No node has this uid.
