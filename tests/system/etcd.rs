@@ -88,6 +88,60 @@ fn nodes_join_at_once_through_any_member_and_the_founder_need_not_be_there() {
 }
 
 #[test]
+fn any_member_changes_the_cluster_and_all_see_it_whoever_else_does() {
+    let mut etcd = etcd(1);
+    let mut nodes = of(3, &etcd.addresses(), "/a/");
+    let put = |node: &Node, target: &str, body: &Value| {
+        node.call(&Request::put(target, body.to_string()).login(USER, PASSWORD))
+    };
+    let get = |node: &Node, target: &str| node.get_as_admin(target).json();
+    // All change it at once: none of it is lost, and each sees its own at once.
+    thread::scope(|scope| {
+        for (index, node) in nodes.iter().enumerate() {
+            scope.spawn(move || {
+                for round in 0..8 {
+                    let target = format!("/v1/nodes/{}", index + 1);
+                    let addresses = json!([format!("192.0.2.{index}"), format!("198.51.100.{round}")]);
+                    let answer = put(node, &target, &json!({"external_addr": addresses}));
+                    assert_eq!((answer.status, answer.text()), (200, ""), "{}", node.log());
+                    assert_eq!(get(node, &target)["external_addr"], addresses);
+                }
+                let answer = put(node, "/v1/nodes/1", &json!({"rack_id": format!("r{index}")}));
+                assert!(answer.status == 200 || answer.error_code() == "node_already_has_rack_id", "{answer:?}");
+            });
+        }
+    });
+    for uid in [2, 3] {
+        assert_eq!(put(&nodes[2], &format!("/v1/nodes/{uid}"), &json!({"rack_id": "r"})).status, 200);
+    }
+    // Who founded it need not be there.
+    nodes[0].kill9();
+    let aware = json!({"rack_aware": true});
+    for _ in 0..2 {
+        assert_eq!(put(&nodes[1], "/v1/cluster/policy", &aware).status, 200);
+    }
+    nodes[0].run();
+    for node in &nodes {
+        eventually("the change", || (get(node, "/v1/cluster")["rack_aware"] == true).then_some(()));
+        for (index, found) in get(node, "/v1/nodes").as_array().unwrap().iter().enumerate() {
+            assert_eq!(found["external_addr"], json!([format!("192.0.2.{index}"), "198.51.100.7"]), "{found}");
+        }
+    }
+    assert_eq!(get(&nodes[2], "/v1/nodes/check/3"), json!({"node_uid": 3, "result": true}));
+    // Without its store it changes nothing, and says so.
+    etcd.kill(0);
+    let answer = put(&nodes[1], "/v1/nodes/2", &json!({"accept_servers": false}));
+    assert_eq!((answer.status, answer.error_code()), (503, "no_store".to_owned()));
+    let check = |node: &Node| get(node, "/v1/nodes/check/2")["error"].as_str().map(str::to_owned);
+    let error = eventually("the store is missed", || check(&nodes[1]));
+    assert!(error.contains("store"), "{error}");
+    etcd.spawn(0);
+    etcd.wait_ready();
+    eventually("the store is back", || check(&nodes[1]).is_none().then_some(()));
+    assert_eq!(get(&nodes[1], "/v1/nodes/2")["accept_servers"], true);
+}
+
+#[test]
 fn a_member_that_comes_back_keeps_its_number_whoever_was_about_to_take_it() {
     let etcd = etcd(1);
     let mut nodes = of(2, &etcd.addresses(), "/a/");
