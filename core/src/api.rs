@@ -140,16 +140,15 @@ impl Resource {
         if let Some(uid) = path.strip_prefix("/v1/nodes/").and_then(uid) {
             return Self::Node(uid);
         }
-        if let Some(managed) = managed(path) {
-            return Self::Managed(managed);
-        }
         if path == "/v1" || path.starts_with("/v1/") { Self::UnknownV1 } else { Self::Unknown }
     }
 
-    /// The same in a program that was not built to be managed.
+    /// The same in a program that was built to be managed.
     #[must_use]
-    pub const fn unmanaged(self) -> Self {
-        if let Self::Managed(_) = self { Self::UnknownV1 } else { self }
+    pub fn from_managed_path(path: &str) -> Self {
+        let resource = Self::from_path(path);
+        let managed = || managed(path.strip_suffix('/').unwrap_or(path)).map(Self::Managed);
+        if resource == Self::UnknownV1 { managed().unwrap_or(resource) } else { resource }
     }
 
     /// What a PUT changes, where it takes one.
@@ -595,13 +594,12 @@ mod tests {
             ("/v1/modules", Managed::Modules),
             ("/v1/users", Managed::Users),
         ] {
-            let found = Resource::from_path(path);
-            assert_eq!(found, Resource::Managed(expected), "{path}");
-            assert_eq!(found.unmanaged(), Resource::UnknownV1);
+            assert_eq!(Resource::from_managed_path(path), Resource::Managed(expected), "{path}");
+            assert_eq!(Resource::from_path(path), Resource::UnknownV1, "{path}");
         }
         for path in ["/v1/nodes/check", "/v1/nodes/check/", "/v1/nodes/check/x", "/v1/cluster/", "/v1/users/1", "/bdbs"]
         {
-            let found = Resource::from_path(path);
+            let found = Resource::from_managed_path(path);
             assert!(!matches!(found, Resource::Managed(_)), "{path}: {found:?}");
         }
     }
@@ -627,7 +625,7 @@ mod tests {
             "/v1/x",
             "/x",
         ];
-        for resource in resources.map(Resource::from_path) {
+        for resource in resources.map(Resource::from_managed_path) {
             for is_managed in [true, false] {
                 let allowed = resource.allow(is_managed).split(", ");
                 for name in ["GET", "HEAD", "POST", "PUT", "OPTIONS"] {

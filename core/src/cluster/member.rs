@@ -151,6 +151,7 @@ impl Member {
     }
 
     /// Writes the node object.
+    #[inline(never)]
     pub(super) fn write(&self, is_down: bool, local: &Local<'_>, writer: &mut Writer<'_>) {
         let status = if is_down { "down" } else { self.status.name() };
         writer.open('{').name("uid").number(u64::from(self.uid)).name("status").text(status);

@@ -80,8 +80,8 @@ impl Agent {
     /// What `head` asks for.
     #[must_use]
     pub fn call(&self, head: &Head<'_>) -> Call {
-        let resource = Resource::from_path(head.path);
-        let resource = if IS_MANAGED { resource } else { resource.unmanaged() };
+        let from_path = if IS_MANAGED { Resource::from_managed_path } else { Resource::from_path };
+        let resource = from_path(head.path);
         #[cfg(not(feature = "ui"))]
         let resource = if resource == Resource::Page { Resource::Unknown } else { resource };
         let watch = if resource == Resource::Progress { watch(head) } else { Watch::default() };
