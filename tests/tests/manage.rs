@@ -314,6 +314,8 @@ fn checks_say_who_is_down_and_what_is_broken() {
         get(&nodes[1], "/v1/nodes/check/2")["error"].as_str().map(str::to_owned)
     });
     assert!(error.contains("founder") && error.contains(&nodes[0].address().to_string()), "{error}");
+    let missed = get(&nodes[1], "/v1/nodes/check/1");
+    assert!(missed["error"].as_str().is_some_and(|error| error.contains("is down")), "{missed}");
     nodes[0].run();
     eventually("the founder is back", || (get(&nodes[1], "/v1/nodes/check/2")["result"] == true).then_some(()));
     let own = |expected: &str, name: &str| {
