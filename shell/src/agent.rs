@@ -16,6 +16,7 @@ use bootstrapd_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::boot::Boot;
+use crate::gate::Gate;
 use crate::http;
 use crate::log;
 use crate::logins::Logins;
@@ -26,6 +27,7 @@ use crate::secret::{self, LicenseKey};
 use crate::store::Pair;
 
 mod answers;
+mod door;
 #[cfg(feature = "ui")]
 mod events;
 mod page;
@@ -83,6 +85,8 @@ pub struct Agent {
     node_record: Pair,
     license_key: Option<LicenseKey>,
     shows_bigstore: bool,
+    /// What the operator has put before the door.
+    gate: Option<Box<Gate>>,
     logins: Logins,
     others: Others,
     threads: Threads,
@@ -102,7 +106,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// The node that a start found, and its machine.
+    /// The node that a start found, and its machine. The gate's time begins to run.
     ///
     /// # Errors
     /// Where the system has no randomness.
@@ -112,6 +116,7 @@ impl Agent {
         threads: Threads,
         license_key: Option<LicenseKey>,
         habits: Habits,
+        gate: Option<Box<Gate>>,
     ) -> io::Result<Self> {
         let mut agent = Self {
             machine,
@@ -126,6 +131,7 @@ impl Agent {
             node_record: boot.node_record,
             license_key,
             shows_bigstore: boot.shows_bigstore,
+            gate,
             logins: Logins::new()?,
             others: Others::new(habits, node::uptime_ms())?,
             threads,
@@ -141,6 +147,7 @@ impl Agent {
             watched: 0,
         };
         agent.tick();
+        agent.open_gate();
         agent.watch();
         agent.live_with_others();
         let goes_on = agent.machine.resume();

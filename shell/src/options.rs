@@ -40,6 +40,8 @@ const STATE_DIR: Flag =
 const PERSISTENT_PATH: Flag = flag("persistent-path", "DIR", "where data lives [persistent in the state directory]");
 
 const ALLOW_PLAINTEXT: Flag = flag("allow-plaintext", "", "talk to other machines in plain HTTP");
+const SETUP_TOKEN_FILE: Flag =
+    flag("setup-token-file", "FILE", "a file with the token that a POST before a cluster needs");
 const STORE: Flag = flag("store", "WHERE", "the cluster's record: embedded, or etcd=URL,… [embedded]");
 const STORE_PREFIX: Flag = flag("store-prefix", "TEXT", "how its keys in etcd begin [/bootstrapd/]");
 const STORE_USER: Flag = flag("store-user", "NAME", "who this node is to etcd [nobody]");
@@ -62,6 +64,9 @@ pub const SERVE: Verb = Verb {
             "where other nodes reach this one [the node's address and the port of a listener]",
         ),
         ALLOW_PLAINTEXT,
+        SETUP_TOKEN_FILE,
+        flag("bootstrap-window", "SECONDS", "before a cluster, take a POST only so long after the start [for ever]"),
+        flag("open-status", "", "in a cluster, say without credentials that the bootstrap is completed"),
         flag("beat", "SECONDS", "how often members say that they are there [5]"),
         flag("max-clock-skew", "SECONDS", "how far the clock of a joiner may be off [5]"),
         STORE,
@@ -127,8 +132,8 @@ const RECOVER: Verb = Verb {
 #[cfg(feature = "client")]
 mod client {
     use super::{
-        ALLOW_PLAINTEXT, Flag, IN_PLACE, PERSISTENT_PATH, RESET, SERVE, STATE_DIR, STORE, STORE_PASSWORD_FILE,
-        STORE_PREFIX, STORE_USER, Verb, YES, flag,
+        ALLOW_PLAINTEXT, Flag, IN_PLACE, PERSISTENT_PATH, RESET, SERVE, SETUP_TOKEN_FILE, STATE_DIR, STORE,
+        STORE_PASSWORD_FILE, STORE_PREFIX, STORE_USER, Verb, YES, flag,
     };
 
     const URL: Flag = flag("url", "URL", "the node [http://127.0.0.1:8080]");
@@ -139,16 +144,22 @@ mod client {
     const NO_WAIT: Flag = flag("no-wait", "", "return once the attempt is accepted");
 
     /// A verb that asks once.
-    const fn question(name: &'static str, operand: Option<&'static str>, help: &'static str) -> Verb {
-        Verb { name, operand, help, flags: &[URL, USER, PASSWORD_FILE, JSON] }
+    const fn question(name: &'static str, help: &'static str) -> Verb {
+        Verb { name, operand: None, help, flags: &[URL, USER, PASSWORD_FILE, JSON] }
+    }
+
+    /// A verb that asks how an attempt would end.
+    const fn validation(name: &'static str, help: &'static str) -> Verb {
+        Verb { name, operand: Some("[FILE]"), help, flags: &[URL, USER, PASSWORD_FILE, SETUP_TOKEN_FILE, JSON] }
     }
 
     /// A verb that starts an attempt.
     const fn attempt(name: &'static str, help: &'static str) -> Verb {
-        Verb { name, operand: Some("[FILE]"), help, flags: &[URL, USER, PASSWORD_FILE, JSON, TIMEOUT, NO_WAIT] }
+        let flags = &[URL, USER, PASSWORD_FILE, SETUP_TOKEN_FILE, JSON, TIMEOUT, NO_WAIT];
+        Verb { name, operand: Some("[FILE]"), help, flags }
     }
 
-    const STATUS: Verb = question("status", None, "show a node's bootstrap status");
+    const STATUS: Verb = question("status", "show a node's bootstrap status");
     const CREATE: Verb =
         attempt("create", "create a cluster from a bootstrap object in FILE (`-` or none: standard input), and wait");
     const JOIN: Verb = attempt("join", "the same, to join a cluster");
@@ -157,6 +168,7 @@ mod client {
             URL,
             USER,
             PASSWORD_FILE,
+            SETUP_TOKEN_FILE,
             JSON,
             TIMEOUT,
             NO_WAIT,
@@ -172,17 +184,16 @@ mod client {
         ],
         ..attempt("recover", "the same, to recover a cluster from its record")
     };
-    const VALIDATE_CREATE: Verb =
-        question("validate create", Some("[FILE]"), "say how `create` would end, and change nothing");
-    const VALIDATE_JOIN: Verb = question("validate join", Some("[FILE]"), "the same of `join`");
-    const VALIDATE_RECOVER: Verb = question("validate recover", Some("[FILE]"), "the same of `recover`");
+    const VALIDATE_CREATE: Verb = validation("validate create", "say how `create` would end, and change nothing");
+    const VALIDATE_JOIN: Verb = validation("validate join", "the same of `join`");
+    const VALIDATE_RECOVER: Verb = validation("validate recover", "the same of `recover`");
     const WAIT: Verb = Verb {
         name: "wait",
         operand: None,
         help: "wait until a node's bootstrap has ended",
         flags: &[URL, USER, PASSWORD_FILE, JSON, TIMEOUT],
     };
-    const NODES: Verb = question("nodes", None, "list the nodes of a node's cluster");
+    const NODES: Verb = question("nodes", "list the nodes of a node's cluster");
 
     const LICENSE_KEYGEN: Verb = Verb {
         name: "license keygen",

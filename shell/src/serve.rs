@@ -13,6 +13,7 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use crate::agent::{Agent, Habits};
 use crate::boot::{self, Boot, Places};
+use crate::gate::Gate;
 use crate::options::{self, Values};
 use crate::perform::{STACK_BYTES, Threads};
 use crate::secret::LicenseKey;
@@ -47,6 +48,7 @@ fn start(values: &Values) -> Result<(), Failed> {
     let places = places(values).map_err(usage)?;
     let (mut habits, settings, advertise) =
         (habits(values).map_err(usage)?, settings(values).map_err(usage)?, advertise(values).map_err(usage)?);
+    let gate = Gate::read(values)?;
     let shared = shared(values, "store", habits)?;
     habits.is_shared = shared.is_some();
     // No secret may end up in a file. A limit of one byte stops dumps to a pipe as well, which one of none does not.
@@ -67,7 +69,7 @@ fn start(values: &Values) -> Result<(), Failed> {
     boot.facts.settings = settings;
     boot.facts.advertise = advertise;
     let threads = Threads::start(shared).map_err(cannot)?;
-    let agent = Agent::new(machine, boot, threads, license_key, habits).map_err(cannot)?;
+    let agent = Agent::new(machine, boot, threads, license_key, habits, gate).map_err(cannot)?;
     let mut server = Server::new(agent, listeners, signals).map_err(cannot)?;
     server.settle();
     announce(&server);
@@ -90,10 +92,8 @@ fn boot_aside(places: &Places, machine: &mut Machine) -> std::io::Result<Boot> {
 fn announce(server: &Server) {
     let addresses = server.addresses();
     for address in addresses.iter().filter(|address| !address.ip().is_loopback()) {
-        log::warn(
-            "whoever reaches this address can bootstrap this node until it is in a cluster",
-            &[("address", address)],
-        );
+        let who = server.agent().who_may_bootstrap();
+        log::warn(&format!("whoever {who} can bootstrap this node until it is in a cluster"), &[("address", address)]);
     }
     let urls: Vec<String> = addresses.iter().map(|address| format!("http://{address}")).collect();
     let first = urls.first().map(String::as_str).unwrap_or_default();

@@ -22,7 +22,7 @@ pub struct Call {
     resource: Resource,
     method: Method,
     foreign: Option<&'static str>,
-    acceptable: bool,
+    pub(super) acceptable: bool,
     content_type: Result<(), u16>,
     has_length: bool,
     /// Of a request for the progress.
@@ -113,8 +113,11 @@ impl Agent {
         if let Some(reason) = call.foreign {
             return self.error(403, http::error_code(403), reason, reply);
         }
-        match api::access(call.resource, call.method, self.standing()) {
+        match api::access(call.resource, call.method, self.standing(), self.rules()) {
             Access::Open => self.permitted(call, reply),
+            Access::SetupToken => self.show_token(call, authorization, source, reply),
+            Access::Shut => self.shut(reply),
+            Access::CredentialsOrCompleted if authorization.is_none() => self.say_completed(call, reply),
             Access::Missing => self.nothing(reply),
             Access::NoCluster => self.error(503, "no_cluster", "No cluster bootstrapped", reply),
             Access::Broken => {
@@ -122,7 +125,7 @@ impl Agent {
                 self.error(503, "internal_error", &why, reply)
             }
             Access::CheckIfGiven if authorization.is_none() => self.permitted(call, reply),
-            Access::Credentials | Access::CheckIfGiven => {
+            Access::Credentials | Access::CheckIfGiven | Access::CredentialsOrCompleted => {
                 let Some(cluster) = self.cluster.as_deref() else { return self.unauthorized(reply) };
                 match self.logins.prove(authorization, source, cluster, &self.threads.logins) {
                     Proof::Good => self.permitted(call, reply),
@@ -144,7 +147,7 @@ impl Agent {
     }
 
     /// Goes on with a request whose caller may make it.
-    fn permitted(&mut self, call: &Call, reply: &mut Reply<'_>) -> Step {
+    pub(super) fn permitted(&mut self, call: &Call, reply: &mut Reply<'_>) -> Step {
         let allow = call.resource.allow();
         if allow.is_empty() {
             return self.nothing(reply);
@@ -162,7 +165,7 @@ impl Agent {
             Resource::Validate(action) => self.wants_body(call, Purpose::Validate(action), reply),
             Resource::Peer(Peer::Challenge) => self.challenge(reply),
             Resource::Peer(peer) => self.wants_body(call, Purpose::Peer(peer), reply),
-            _ if !call.acceptable => self.error(406, http::error_code(406), "nothing here is of that type", reply),
+            _ if !call.acceptable => self.unacceptable(reply),
             Resource::Status => self.status(reply),
             Resource::Progress => self.follow_progress(call.watch, reply),
             #[cfg(feature = "ui")]
@@ -177,6 +180,10 @@ impl Agent {
             }
             Resource::Server | Resource::UnknownV1 | Resource::Unknown => Step::Answered,
         }
+    }
+
+    pub(super) fn unacceptable(&mut self, reply: &mut Reply<'_>) -> Step {
+        self.error(406, http::error_code(406), "nothing here is of that type", reply)
     }
 
     fn wants_body(&mut self, call: &Call, purpose: Purpose, reply: &mut Reply<'_>) -> Step {
@@ -386,7 +393,7 @@ impl Agent {
         self.error(404, http::error_code(404), "there is nothing here", reply)
     }
 
-    fn unauthorized(&mut self, reply: &mut Reply<'_>) -> Step {
+    pub(super) fn unauthorized(&mut self, reply: &mut Reply<'_>) -> Step {
         self.send(&Answer { status: 401, challenge: true, ..Answer::default() }, reply)
     }
 
