@@ -295,38 +295,11 @@ pub enum Standing {
     Broken,
 }
 
-/// What an operator has said of callers that show no credentials of a cluster.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
-    /// How an attempt may begin as long as the node is in no cluster.
-    pub door: Door,
-    /// Whether everybody may see of a cluster's node that its bootstrap is completed, which `/readyz` tells as well.
-    pub says_completed: bool,
-}
-
-/// How a node that is in no cluster takes attempts and validations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Door {
-    /// From everybody: the documented API.
-    #[default]
-    Open,
-    /// From whoever shows the setup token.
-    Token,
-    /// From nobody, until a restart: its time is over.
-    Shut,
-}
-
 /// What a caller must show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Nothing.
     Open,
-    /// The setup token.
-    SetupToken,
-    /// It does not matter: the door is [`Door::Shut`].
-    Shut,
-    /// The administrator's credentials; who shows none sees only that the bootstrap is completed.
-    CredentialsOrCompleted,
     /// Nothing, but credentials that are given must be right.
     CheckIfGiven,
     /// The administrator's credentials.
@@ -339,9 +312,9 @@ pub enum Access {
     Missing,
 }
 
-/// Who may call `resource` with `method` now. The door's rule ends with the cluster: then its own credentials count.
+/// Who may call `resource` with `method` now.
 #[must_use]
-pub const fn access(resource: Resource, method: Method, standing: Standing, rules: Rules) -> Access {
+pub const fn access(resource: Resource, method: Method, standing: Standing) -> Access {
     match (standing, resource) {
         // Members and joiners know each other by other means than Basic credentials.
         (Standing::Closed { expelled: false }, Resource::Peer(_))
@@ -353,19 +326,7 @@ pub const fn access(resource: Resource, method: Method, standing: Standing, rule
             Standing::Open,
             Resource::Cluster | Resource::Nodes | Resource::Node(_) | Resource::License | Resource::Root,
         ) if matches!(method, Method::Get | Method::Head) => Access::NoCluster,
-        (Standing::Open, Resource::Bootstrap(_) | Resource::Validate(_)) if matches!(method, Method::Post) => {
-            match rules.door {
-                Door::Open => Access::Open,
-                Door::Token => Access::SetupToken,
-                Door::Shut => Access::Shut,
-            }
-        }
         (Standing::Open, _) => Access::Open,
-        (Standing::Closed { expelled: false }, Resource::Status)
-            if rules.says_completed && matches!(method, Method::Get | Method::Head) =>
-        {
-            Access::CredentialsOrCompleted
-        }
         (Standing::Closed { expelled }, Resource::Bootstrap(_) | Resource::Validate(_)) => {
             if !matches!(method, Method::Post) {
                 Access::Open
@@ -376,6 +337,53 @@ pub const fn access(resource: Resource, method: Method, standing: Standing, rule
             }
         }
         (Standing::Closed { .. }, _) => Access::Credentials,
+    }
+}
+
+/// What an operator has said of callers that show no credentials of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Whether an attempt needs the setup token as long as the node is in no cluster.
+    pub needs_token: bool,
+    /// Whether the time is over in which one may begin there, token or not.
+    pub is_shut: bool,
+    /// Whether everybody may see of a cluster's node that its bootstrap is completed, which `/readyz` tells as well.
+    pub says_completed: bool,
+}
+
+/// What the rules make of a request, before anything else counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// They do not speak of it.
+    None,
+    /// It needs the setup token.
+    SetupToken,
+    /// It comes too late.
+    Shut,
+    /// Without credentials, all to be seen is that the bootstrap is completed.
+    OnlyCompleted,
+}
+
+/// What `rules` say of a request. Attempts and validations are theirs to rule before there is a cluster; in one, also in
+/// one that has sent the node away, its credentials count.
+#[must_use]
+pub const fn ruling(resource: Resource, method: Method, standing: Standing, rules: Rules) -> Ruling {
+    match (standing, resource, method) {
+        (Standing::Open, Resource::Bootstrap(_) | Resource::Validate(_), Method::Post) => {
+            if rules.is_shut {
+                Ruling::Shut
+            } else if rules.needs_token {
+                Ruling::SetupToken
+            } else {
+                Ruling::None
+            }
+        }
+        (Standing::Closed { expelled: false }, Resource::Status, Method::Get | Method::Head)
+            if rules.says_completed =>
+        {
+            Ruling::OnlyCompleted
+        }
+        _ => Ruling::None,
     }
 }
 
@@ -566,47 +574,39 @@ mod tests {
             (Resource::Unknown, Method::Get, [Access::Open; 4]),
         ];
         for (resource, method, expected) in cases {
-            let found = [Standing::Open, closed, expelled, Standing::Broken]
-                .map(|standing| access(resource, method, standing, Rules::default()));
+            let found =
+                [Standing::Open, closed, expelled, Standing::Broken].map(|standing| access(resource, method, standing));
             assert_eq!(found, expected, "{resource:?}");
         }
     }
 
     #[test]
-    fn the_door_is_for_posts_before_a_cluster_and_for_nothing_else() {
-        let standings = [
-            Standing::Open,
-            Standing::Closed { expelled: false },
-            Standing::Closed { expelled: true },
-            Standing::Broken,
-        ];
-        let resources =
+    fn rules_are_for_posts_before_a_cluster_and_for_the_status_in_one() {
+        let posts =
             Action::ALL.into_iter().flat_map(|action| [Resource::Bootstrap(action), Resource::Validate(action)]);
         let others = [Resource::Status, Resource::Progress, Resource::Nodes, Resource::Root, Resource::Health];
-        for resource in resources.chain(others) {
+        let [closed, expelled] = [false, true].map(|expelled| Standing::Closed { expelled });
+        for resource in posts.chain(others) {
             for method in [Method::Get, Method::Head, Method::Post, Method::Options, Method::Other] {
-                for standing in standings {
-                    let found = [Door::Open, Door::Token, Door::Shut]
-                        .map(|door| access(resource, method, standing, Rules { door, says_completed: false }));
-                    let asks = method == Method::Post && standing == Standing::Open && !others.contains(&resource);
-                    let expected = if asks { [Access::Open, Access::SetupToken, Access::Shut] } else { [found[0]; 3] };
-                    assert_eq!(found, expected, "{resource:?} {method:?} {standing:?}");
+                for standing in [Standing::Open, closed, expelled, Standing::Broken] {
+                    let of = |needs_token, is_shut, says_completed| {
+                        ruling(resource, method, standing, Rules { needs_token, is_shut, says_completed })
+                    };
+                    let (mut token, mut shut, mut says) = (Ruling::None, Ruling::None, Ruling::None);
+                    if method == Method::Post && standing == Standing::Open && !others.contains(&resource) {
+                        (token, shut) = (Ruling::SetupToken, Ruling::Shut);
+                    }
+                    if matches!(method, Method::Get | Method::Head)
+                        && standing == closed
+                        && resource == Resource::Status
+                    {
+                        says = Ruling::OnlyCompleted;
+                    }
+                    assert_eq!(of(false, false, false), Ruling::None);
+                    let found = [of(true, false, false), of(false, true, false), of(true, true, false)];
+                    assert_eq!(found, [token, shut, shut], "{resource:?} {method:?} {standing:?}");
+                    assert_eq!(of(false, false, true), says, "{resource:?} {method:?} {standing:?}");
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn a_completed_bootstrap_may_be_said_to_everybody() {
-        let rules = Rules { door: Door::Open, says_completed: true };
-        for resource in [Resource::Status, Resource::Progress, Resource::Nodes, Resource::Cluster, Resource::Root] {
-            for method in [Method::Get, Method::Head, Method::Post, Method::Options, Method::Other] {
-                let of = |standing| access(resource, method, standing, rules);
-                let says = resource == Resource::Status && matches!(method, Method::Get | Method::Head);
-                let expected = if says { Access::CredentialsOrCompleted } else { Access::Credentials };
-                assert_eq!(of(Standing::Closed { expelled: false }), expected, "{resource:?} {method:?}");
-                assert_eq!(of(Standing::Closed { expelled: true }), Access::Credentials);
-                assert_eq!(of(Standing::Broken), Access::Broken);
             }
         }
     }

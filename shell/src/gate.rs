@@ -2,22 +2,30 @@
 //! What follows from it is the core's to say ([`Rules`]).
 
 use std::fs::OpenOptions;
-use std::io::Read as _;
+use std::io::{self, Read as _};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
 
-use bootstrapd_core::api::{Door, Rules};
+use bootstrapd_core::api::Rules;
 use zeroize::Zeroizing;
 
 use crate::exit;
 use crate::options::Values;
 use crate::secret::{Login, Memory};
 
+const TOKEN: &str = "setup-token-file";
+const WINDOW: &str = "bootstrap-window";
+const STATUS: &str = "open-status";
+/// The flags of `serve` that there is a gate for.
+pub const FLAGS: [&str; 3] = [TOKEN, WINDOW, STATUS];
+
 /// Whose password the token is.
 pub const USER: &str = "setup";
 /// The longest token.
 pub const TOKEN_BYTES_MAX: usize = 256;
-/// The longest window, a day.
-const WINDOW_SECONDS_MAX: u64 = 86_400;
+/// A window: at most a day.
+const WINDOW_SECONDS: RangeInclusive<u64> = 1..=86_400;
 /// What is not the owner's to do with a token's file.
 const OTHERS: u32 = 0o077;
 
@@ -34,23 +42,22 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// What the flags ask for; `None` where that is nothing.
+    /// What the [`FLAGS`] ask for.
     ///
     /// # Errors
     /// What is wrong with them, or with the token's file.
     #[inline(never)]
-    pub fn read(values: &Values) -> Result<Option<Box<Self>>, Failed> {
-        let remember = |token: Zeroizing<Vec<u8>>| {
-            let mut memory = Memory::new().map_err(|error| (exit::CONFIG, error.to_string()))?;
-            let mac = memory.mac(&token);
-            memory.remember(mac);
-            Ok(memory)
-        };
-        let token = token(values)?.map(remember).transpose()?;
-        let window_ms = window_ms(values).map_err(|problem| (exit::USAGE, problem))?;
-        let says_completed = values.is_on("open-status");
-        let is_some = token.is_some() || window_ms.is_some() || says_completed;
-        Ok(is_some.then(|| Box::new(Self { token, window_ms, shuts_at: u64::MAX, says_completed })))
+    pub fn read(values: &Values) -> Result<Self, Failed> {
+        let mut memory = None;
+        if let Some(token) = token(values)? {
+            let blank = Memory::new().map_err(|error| (exit::CONFIG, error.to_string()))?;
+            let mac = blank.mac(&token);
+            memory.insert(blank).remember(mac);
+        }
+        let token = memory;
+        let window = values.seconds(WINDOW, WINDOW_SECONDS).map_err(|problem| (exit::USAGE, problem))?;
+        let window_ms = window.map(|seconds| seconds.saturating_mul(1000));
+        Ok(Self { token, window_ms, shuts_at: u64::MAX, says_completed: values.is_on(STATUS) })
     }
 
     /// The node listens from now on.
@@ -60,17 +67,10 @@ impl Gate {
         }
     }
 
-    /// What counts at this moment. Whose time is over has no token that would help.
+    /// What counts at this moment.
     #[must_use]
     pub const fn rules(&self, now: u64) -> Rules {
-        let door = if now >= self.shuts_at {
-            Door::Shut
-        } else if self.token.is_some() {
-            Door::Token
-        } else {
-            Door::Open
-        };
-        Rules { door, says_completed: self.says_completed }
+        Rules { needs_token: self.token.is_some(), is_shut: now >= self.shuts_at, says_completed: self.says_completed }
     }
 
     /// Whether there is a token.
@@ -88,47 +88,40 @@ impl Gate {
     }
 }
 
-fn window_ms(values: &Values) -> Result<Option<u64>, String> {
-    let Some(text) = values.text("bootstrap-window")? else { return Ok(None) };
-    let seconds = text.parse().ok().filter(|seconds| (1..=WINDOW_SECONDS_MAX).contains(seconds));
-    let seconds = seconds.ok_or_else(|| {
-        format!("--bootstrap-window takes a number of seconds from 1 to {WINDOW_SECONDS_MAX}, not {text}")
-    })?;
-    Ok(Some(seconds.saturating_mul(1000)))
-}
-
 /// The setup token, from a regular file that only its owner can use, without the line end that an editor leaves.
 ///
 /// # Errors
 /// Why it cannot be had; the file's name is in it, what it holds is not.
 pub fn token(values: &Values) -> Result<Option<Zeroizing<Vec<u8>>>, Failed> {
-    let Some(file) = values.one("setup-token-file") else { return Ok(None) };
-    let why = |why: &str| (exit::CONFIG, format!("{}: {why}", file.display()));
-    let refused = |error: std::io::Error| why(&error.to_string());
-    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(&file).map_err(refused)?;
-    let metadata = opened.metadata().map_err(refused)?;
+    let Some(file) = values.one(TOKEN) else { return Ok(None) };
+    read_token(Path::new(&file)).map(Some).map_err(|why| (exit::CONFIG, format!("{}: {why}", file.display())))
+}
+
+fn read_token(file: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let refused = |why: &'static str| Err(io::Error::other(why));
+    // Nobody has to wait for whoever writes to a pipe.
+    let mut opened = OpenOptions::new().read(true).custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits()).open(file)?;
+    let metadata = opened.metadata()?;
     if !metadata.is_file() {
-        return Err(why("the setup token is not in a regular file"));
+        return refused("the setup token is not in a regular file");
     }
     if metadata.mode() & OTHERS != 0 {
-        return Err(why("others can read or change the setup token: give the file mode 600"));
+        return refused("others can read or change the setup token: give the file mode 600");
     }
-    // One byte more than a token and a line end, so that what is too long shows.
-    let mut token = Zeroizing::new(Vec::with_capacity(TOKEN_BYTES_MAX.saturating_add(3)));
-    let limit = u64::try_from(token.capacity()).unwrap_or(u64::MAX);
-    opened.take(limit).read_to_end(&mut token).map_err(refused)?;
-    trim(&mut token);
+    // A regular file comes in one piece; what is too long shows by the first bytes that are too many.
+    let mut bytes = Zeroizing::new([0; 2 * TOKEN_BYTES_MAX]);
+    let length = opened.read(bytes.as_mut_slice())?;
+    let token = trim(bytes.get(..length).unwrap_or_default());
     match token.len() {
-        0 => Err(why("the setup token is empty")),
-        1..=TOKEN_BYTES_MAX => Ok(Some(token)),
-        _ => Err(why("the setup token is longer than 256 bytes")),
+        0 => refused("the setup token is empty"),
+        1..=TOKEN_BYTES_MAX => Ok(Zeroizing::new(token.to_vec())),
+        _ => refused("the setup token is longer than 256 bytes"),
     }
 }
 
-/// Takes off the line end that an editor leaves.
-pub fn trim(secret: &mut Vec<u8>) {
-    for end in [b'\n', b'\r'] {
-        _ = secret.pop_if(|last| *last == end);
-    }
+/// What is left of a secret's file without the line end that an editor leaves.
+#[must_use]
+pub fn trim(secret: &[u8]) -> &[u8] {
+    let line = secret.strip_suffix(b"\n").unwrap_or(secret);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }

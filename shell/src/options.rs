@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::ops::RangeInclusive;
 
 use bootstrapd_core::node::SOFTWARE_VERSION;
 use lexopt::Arg;
@@ -306,6 +307,18 @@ impl Values {
     /// Where it is no text.
     pub fn text(&self, name: &str) -> Result<Option<String>, String> {
         self.one(name).map(|value| value.into_string().map_err(|_| format!("--{name} is not text"))).transpose()
+    }
+
+    /// A flag's value as a number of seconds.
+    ///
+    /// # Errors
+    /// Where it is none of `range`.
+    pub fn seconds(&self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, String> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        let (least, most) = (range.start(), range.end());
+        let problem = || format!("--{name} takes a number of seconds from {least} to {most}, not {text}");
+        number.map(Some).ok_or_else(problem)
     }
 
     /// Whether a switch is on.

@@ -19,8 +19,8 @@ use crate::perform::Who;
 /// What a request asks for, as far as its head tells.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    resource: Resource,
-    method: Method,
+    pub(super) resource: Resource,
+    pub(super) method: Method,
     foreign: Option<&'static str>,
     pub(super) acceptable: bool,
     content_type: Result<(), u16>,
@@ -98,7 +98,7 @@ impl Agent {
             || self.cluster.as_deref().filter(|_| self.machine.is_member()).is_some_and(in_cluster)
     }
 
-    fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> Standing {
         if self.broken.is_some() {
             Standing::Broken
         } else if self.machine.is_member() || self.machine.is_expelled() {
@@ -113,11 +113,13 @@ impl Agent {
         if let Some(reason) = call.foreign {
             return self.error(403, http::error_code(403), reason, reply);
         }
-        match api::access(call.resource, call.method, self.standing(), self.rules()) {
+        if self.gate.is_some()
+            && let Some(step) = self.pass_gate(call, authorization, source, reply)
+        {
+            return step;
+        }
+        match api::access(call.resource, call.method, self.standing()) {
             Access::Open => self.permitted(call, reply),
-            Access::SetupToken => self.show_token(call, authorization, source, reply),
-            Access::Shut => self.shut(reply),
-            Access::CredentialsOrCompleted if authorization.is_none() => self.say_completed(call, reply),
             Access::Missing => self.nothing(reply),
             Access::NoCluster => self.error(503, "no_cluster", "No cluster bootstrapped", reply),
             Access::Broken => {
@@ -125,7 +127,7 @@ impl Agent {
                 self.error(503, "internal_error", &why, reply)
             }
             Access::CheckIfGiven if authorization.is_none() => self.permitted(call, reply),
-            Access::Credentials | Access::CheckIfGiven | Access::CredentialsOrCompleted => {
+            Access::Credentials | Access::CheckIfGiven => {
                 let Some(cluster) = self.cluster.as_deref() else { return self.unauthorized(reply) };
                 match self.logins.prove(authorization, source, cluster, &self.threads.logins) {
                     Proof::Good => self.permitted(call, reply),

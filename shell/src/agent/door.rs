@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use bootstrapd_core::api::{Resource, Rules};
+use bootstrapd_core::api::{self, Resource, Ruling};
 
 use super::{Agent, Call, Reply, Step};
 use crate::http::Answer;
@@ -16,11 +16,6 @@ impl Agent {
         }
     }
 
-    #[inline]
-    pub(super) fn rules(&self) -> Rules {
-        self.gate.as_ref().map_or_else(Rules::default, |gate| gate.rules(self.clock.uptime_ms))
-    }
-
     /// What anybody needs to do who wants to bootstrap this node, for a line of the log.
     #[must_use]
     pub fn who_may_bootstrap(&self) -> &'static str {
@@ -30,40 +25,41 @@ impl Agent {
         }
     }
 
-    /// Goes on with a request that needs the setup token. Whoever shows wrong ones is slowed like one who cannot prove
-    /// the password.
-    pub(super) fn show_token(
+    /// What the operator's rules make of a request; `None` where it goes on as without them.
+    #[inline(never)]
+    pub(super) fn pass_gate(
         &mut self,
         call: &Call,
         authorization: Option<&str>,
         source: IpAddr,
         reply: &mut Reply<'_>,
-    ) -> Step {
-        let (Some(gate), Some(authorization)) = (&self.gate, authorization) else { return self.unauthorized(reply) };
+    ) -> Option<Step> {
         let now = self.clock.uptime_ms;
-        self.others.proofs.expire(now);
-        if self.others.proofs.waits(source, now) {
-            return self.busy("too many wrong setup tokens, try again", reply);
+        let rules = self.gate.as_ref()?.rules(now);
+        match (api::ruling(call.resource, call.method, self.standing(), rules), authorization) {
+            (Ruling::None, _) | (Ruling::OnlyCompleted, Some(_)) => None,
+            (Ruling::Shut, _) => Some(self.error(403, "bootstrap_window_closed", TOO_LATE, reply)),
+            (Ruling::SetupToken, None) => Some(self.unauthorized(reply)),
+            (Ruling::SetupToken, Some(authorization)) => {
+                // Whoever shows wrong ones is slowed like one who cannot prove the password.
+                self.others.proofs.expire(now);
+                if self.others.proofs.waits(source, now) {
+                    return Some(self.busy("too many wrong setup tokens, try again", reply));
+                }
+                if self.gate.as_ref()?.knows(authorization) {
+                    return None;
+                }
+                self.others.proofs.fail(source, now);
+                Some(self.unauthorized(reply))
+            }
+            (Ruling::OnlyCompleted, None) if !call.acceptable => Some(self.unacceptable(reply)),
+            (Ruling::OnlyCompleted, None) => {
+                let (media_type, body) = (Resource::Status.media_type(), COMPLETED);
+                Some(self.send(&Answer { status: 200, media_type, body, ..Answer::default() }, reply))
+            }
         }
-        if gate.knows(authorization) {
-            return self.permitted(call, reply);
-        }
-        self.others.proofs.fail(source, now);
-        self.unauthorized(reply)
-    }
-
-    /// Answers to who comes when the time to bootstrap this node is over.
-    pub(super) fn shut(&mut self, reply: &mut Reply<'_>) -> Step {
-        let why = "the time in which this node could be bootstrapped is over: restart its agent to begin it anew";
-        self.error(403, "bootstrap_window_closed", why, reply)
-    }
-
-    /// Says no more of the status than that.
-    pub(super) fn say_completed(&mut self, call: &Call, reply: &mut Reply<'_>) -> Step {
-        if !call.acceptable {
-            return self.unacceptable(reply);
-        }
-        let body = br#"{"bootstrap_status":{"state":"completed"}}"#;
-        self.send(&Answer { status: 200, media_type: Resource::Status.media_type(), body, ..Answer::default() }, reply)
     }
 }
+
+const TOO_LATE: &str = "the time in which this node could be bootstrapped is over: restart its agent to begin it anew";
+const COMPLETED: &[u8] = br#"{"bootstrap_status":{"state":"completed"}}"#;
