@@ -1,4 +1,4 @@
-//! The verbs for people and scripts: those that ask a node, and `license`, which asks nobody. The exit codes are in
+//! The verbs for people and scripts: those that ask a node, and `license`, `completions` and `man`, which ask nobody. The exit codes are in
 //! [`exit`].
 
 use std::ffi::OsStr;
@@ -19,9 +19,13 @@ use crate::options::{self, Values, Verb};
 use crate::{exit, gate, secret};
 
 mod answer;
+mod complete;
 mod follow;
 mod license;
 mod live;
+mod manual;
+
+pub use complete::complete;
 
 /// How long a whole verb waits, unless told.
 const TIMEOUT_SECONDS: u64 = 300;
@@ -57,6 +61,15 @@ fn perform(verb: &Verb, values: &Values) -> Result<(), Ended> {
     let (name, of) = verb.name.split_once(' ').unwrap_or((verb.name, verb.name));
     if name == "license" {
         return license::run(of, values);
+    }
+    if matches!(name, "completions" | "man") {
+        let operand = file.map(|word| word.to_str().ok_or_else(|| usage("that is not text"))).transpose()?;
+        let text = match name {
+            "man" => manual::page(operand)?,
+            _ => complete::script(operand.unwrap_or_default())?.to_owned(),
+        };
+        options::print(&text);
+        return Ok(());
     }
     let asked = Asked::read(values)?;
     match name {

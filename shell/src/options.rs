@@ -223,8 +223,21 @@ mod client {
         flags: &[flag("license-key", "KEY", "the public key, as `serve` takes it: is the signature good?")],
     };
 
+    const COMPLETIONS: Verb = Verb {
+        name: "completions",
+        operand: Some("SHELL"),
+        help: "print what completes command lines in a shell: bash, zsh or fish",
+        flags: &[],
+    };
+    const MAN: Verb = Verb {
+        name: "man",
+        operand: Some("[VERB]"),
+        help: "print the manual, or a verb's page, for `man -l`",
+        flags: &[],
+    };
+
     /// Every verb.
-    pub(super) const VERBS: &[&Verb] = &[
+    pub(crate) const VERBS: &[&Verb] = &[
         &SERVE,
         &STATUS,
         &CREATE,
@@ -238,13 +251,15 @@ mod client {
         &LICENSE_KEYGEN,
         &LICENSE_ISSUE,
         &LICENSE_SHOW,
+        &COMPLETIONS,
+        &MAN,
         &RESET,
         #[cfg(feature = "etcd")]
         &super::MOVE,
     ];
 }
 #[cfg(feature = "client")]
-use client::VERBS;
+pub(crate) use client::VERBS;
 #[cfg(not(feature = "client"))]
 const VERBS: &[&Verb] = &[
     &SERVE,
@@ -271,6 +286,9 @@ pub enum Command {
     /// Any other verb: it asks a node, or is about licences.
     #[cfg(feature = "client")]
     Client(&'static Verb, Values),
+    /// A shell asks what may stand in the place of the last of these words.
+    #[cfg(feature = "client")]
+    Complete(Vec<OsString>),
 }
 
 /// What was given, by flags first and by variables then.
@@ -341,6 +359,11 @@ fn variable(flag: &str) -> Option<OsString> {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let verb = match next(&mut parser)? {
+        #[cfg(feature = "client")]
+        Some(Arg::Value(word)) if word == "complete" => {
+            let words = parser.raw_args().map_err(|error| error.to_string())?;
+            return Ok(Command::Complete(words.collect()));
+        }
         Some(Arg::Value(word)) => match find_verb(&word, &mut parser)? {
             Some(verb) => verb,
             None => return Ok(Command::Print(help())),
@@ -423,7 +446,7 @@ fn unexpected(argument: &Arg<'_>) -> String {
 fn help() -> String {
     let mut text = "bootstrapd: a node bootstraps itself\n\nUsage: bootstrapd VERB [FLAGS]\n\n".to_owned();
     for verb in VERBS {
-        let _ = writeln!(text, "  {:<16} {}", verb.name, verb.help);
+        let _ = writeln!(text, "  {:<16}  {}", verb.name, verb.help);
     }
     text.push_str(
         "\n`bootstrapd VERB --help` lists a verb's flags. Each has a variable: --state-dir is BOOTSTRAPD_STATE_DIR.\n",
