@@ -86,10 +86,9 @@ fn operand(verb: &Verb) -> String {
 fn flags(text: &mut String, flags: &[Flag]) {
     for Flag { name, value, help } in flags {
         let name = escape(name);
-        let _ = match value.is_empty() {
-            true => writeln!(text, ".TP\n.B \\-\\-{name}"),
-            false => writeln!(text, ".TP\n.BI \\-\\-{name} \" {}\"", escape(value)),
-        };
+        let value = if value.is_empty() { String::new() } else { format!(" \" {}\"", escape(value)) };
+        let font = if value.is_empty() { "B" } else { "BI" };
+        let _ = writeln!(text, ".TP\n.{font} \\-\\-{}{value}", escape(name));
         line(text, help);
     }
 }
