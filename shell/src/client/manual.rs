@@ -85,7 +85,6 @@ fn operand(verb: &Verb) -> String {
 
 fn flags(text: &mut String, flags: &[Flag]) {
     for Flag { name, value, help } in flags {
-        let name = escape(name);
         let value = if value.is_empty() { String::new() } else { format!(" \" {}\"", escape(value)) };
         let font = if value.is_empty() { "B" } else { "BI" };
         let _ = writeln!(text, ".TP\n.{font} \\-\\-{}{value}", escape(name));
