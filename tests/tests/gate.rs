@@ -33,6 +33,12 @@ fn token_file(directory: &Directory, token: impl AsRef<[u8]>) -> String {
     file
 }
 
+/// One of many addresses to come from: who fails often from one has to wait.
+fn stranger(number: u16) -> Ipv4Addr {
+    let [high, low] = number.to_be_bytes();
+    Ipv4Addr::new(127, 1, high, low)
+}
+
 /// A node behind [`TOKEN`], with more options.
 fn with_token(options: &[&str]) -> Node {
     let mut node = Node::prepare(options);
@@ -68,16 +74,14 @@ fn revision(node: &Node) -> u64 {
 fn without_the_token_no_post_gets_through_and_nothing_changes() {
     let node = with_token(&[]);
     let (revision_before, files) = (revision(&node), node.snapshot());
-    let mut source = 0;
+    let mut source = 0_u16;
     for path in paths() {
         for content in [body::create().to_string(), "[".to_owned(), String::new()] {
             let request = Request::post(&path, content);
             assert_denied(&node.call(&request), &path);
             for (user, password) in [("setup", "wrong"), ("setup", ""), ("Setup", TOKEN), (USER, TOKEN), ("", TOKEN)] {
-                // From ever new addresses: who fails often has to wait.
                 source += 1;
-                let from = Ipv4Addr::new(127, 1, u8::try_from(source / 256).unwrap(), (source % 256) as u8);
-                let mut connection = Connection::open_from(from, node.address());
+                let mut connection = Connection::open_from(stranger(source), node.address());
                 assert_denied(&connection.call(&request.clone().login(user, password)), &format!("{path} {user}"));
             }
         }
@@ -85,7 +89,7 @@ fn without_the_token_no_post_gets_through_and_nothing_changes() {
     // A token that is nearly the right one is not, and nor is one in another scheme.
     for wrong in [&TOKEN[1..], &TOKEN[..TOKEN.len() - 1], &format!("{TOKEN}\n"), &TOKEN.to_uppercase()] {
         source += 1;
-        let mut connection = Connection::open_from(Ipv4Addr::new(127, 1, 9, source as u8), node.address());
+        let mut connection = Connection::open_from(stranger(source), node.address());
         assert_denied(&connection.call(&Request::create(&body::create()).login("setup", wrong)), wrong);
     }
     let bearer = Request::create(&body::create()).header("Authorization", &format!("Bearer {TOKEN}"));
