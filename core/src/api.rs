@@ -427,6 +427,53 @@ pub const fn access(resource: Resource, method: Method, standing: Standing, is_m
     }
 }
 
+/// What an operator has said of callers that show no credentials of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Whether an attempt needs the setup token as long as the node is in no cluster.
+    pub needs_token: bool,
+    /// Whether the time is over in which one may begin there, token or not.
+    pub is_shut: bool,
+    /// Whether everybody may see of a cluster's node that its bootstrap is completed, which `/readyz` tells as well.
+    pub says_completed: bool,
+}
+
+/// What the rules make of a request, before anything else counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// They do not speak of it.
+    None,
+    /// It needs the setup token.
+    SetupToken,
+    /// It comes too late.
+    Shut,
+    /// Without credentials, all to be seen is that the bootstrap is completed.
+    OnlyCompleted,
+}
+
+/// What `rules` say of a request. Attempts and validations are theirs to rule before there is a cluster; in one, also in
+/// one that has sent the node away, its credentials count.
+#[must_use]
+pub const fn ruling(resource: Resource, method: Method, standing: Standing, rules: Rules) -> Ruling {
+    match (standing, resource, method) {
+        (Standing::Open, Resource::Bootstrap(_) | Resource::Validate(_), Method::Post) => {
+            if rules.is_shut {
+                Ruling::Shut
+            } else if rules.needs_token {
+                Ruling::SetupToken
+            } else {
+                Ruling::None
+            }
+        }
+        (Standing::Closed { expelled: false }, Resource::Status, Method::Get | Method::Head)
+            if rules.says_completed =>
+        {
+            Ruling::OnlyCompleted
+        }
+        _ => Ruling::None,
+    }
+}
+
 /// Why a browser's request is refused, if it is: a page of another site must not reach a node.
 ///
 /// `origin`, `host` and `fetch_site` are the request's header values, `scheme` what the connection speaks,
@@ -682,6 +729,37 @@ mod tests {
             let found = [Standing::Open, closed, expelled, Standing::Broken]
                 .map(|standing| access(resource, method, standing, true));
             assert_eq!(found, expected, "{resource:?}");
+        }
+    }
+
+    #[test]
+    fn rules_are_for_posts_before_a_cluster_and_for_the_status_in_one() {
+        let posts =
+            Action::ALL.into_iter().flat_map(|action| [Resource::Bootstrap(action), Resource::Validate(action)]);
+        let others = [Resource::Status, Resource::Progress, Resource::Nodes, Resource::Root, Resource::Health];
+        let [closed, expelled] = [false, true].map(|expelled| Standing::Closed { expelled });
+        for resource in posts.chain(others) {
+            for method in [Method::Get, Method::Head, Method::Post, Method::Options, Method::Other] {
+                for standing in [Standing::Open, closed, expelled, Standing::Broken] {
+                    let of = |needs_token, is_shut, says_completed| {
+                        ruling(resource, method, standing, Rules { needs_token, is_shut, says_completed })
+                    };
+                    let (mut token, mut shut, mut says) = (Ruling::None, Ruling::None, Ruling::None);
+                    if method == Method::Post && standing == Standing::Open && !others.contains(&resource) {
+                        (token, shut) = (Ruling::SetupToken, Ruling::Shut);
+                    }
+                    if matches!(method, Method::Get | Method::Head)
+                        && standing == closed
+                        && resource == Resource::Status
+                    {
+                        says = Ruling::OnlyCompleted;
+                    }
+                    assert_eq!(of(false, false, false), Ruling::None);
+                    let found = [of(true, false, false), of(false, true, false), of(true, true, false)];
+                    assert_eq!(found, [token, shut, shut], "{resource:?} {method:?} {standing:?}");
+                    assert_eq!(of(false, false, true), says, "{resource:?} {method:?} {standing:?}");
+                }
+            }
         }
     }
 

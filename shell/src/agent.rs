@@ -16,6 +16,7 @@ use bootstrapd_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::boot::Boot;
+use crate::gate::Gate;
 use crate::http;
 use crate::log;
 use crate::logins::Logins;
@@ -26,6 +27,7 @@ use crate::secret::{self, LicenseKey};
 use crate::store::Pair;
 
 mod answers;
+mod door;
 #[cfg(feature = "ui")]
 mod events;
 #[cfg(feature = "management")]
@@ -85,6 +87,8 @@ pub struct Agent {
     node_record: Pair,
     license_key: Option<LicenseKey>,
     shows_bigstore: bool,
+    /// What the operator has put before the door.
+    gate: Option<Box<Gate>>,
     logins: Logins,
     others: Others,
     threads: Threads,
@@ -104,7 +108,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// The node that a start found, and its machine.
+    /// The node that a start found, and its machine. The gate's time begins to run.
     ///
     /// # Errors
     /// Where the system has no randomness.
@@ -114,6 +118,7 @@ impl Agent {
         threads: Threads,
         license_key: Option<LicenseKey>,
         habits: Habits,
+        gate: Option<Box<Gate>>,
     ) -> io::Result<Self> {
         let mut agent = Self {
             machine,
@@ -128,6 +133,7 @@ impl Agent {
             node_record: boot.node_record,
             license_key,
             shows_bigstore: boot.shows_bigstore,
+            gate,
             logins: Logins::new()?,
             others: Others::new(habits, node::uptime_ms())?,
             threads,
@@ -143,6 +149,7 @@ impl Agent {
             watched: 0,
         };
         agent.tick();
+        agent.open_gate();
         agent.watch();
         agent.live_with_others();
         let goes_on = agent.machine.resume();

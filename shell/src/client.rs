@@ -1,4 +1,4 @@
-//! The verbs for people and scripts: those that ask a node, and `license`, which asks nobody. The exit codes are in
+//! The verbs for people and scripts: those that ask a node, and `license`, `completions` and `man`, which ask nobody. The exit codes are in
 //! [`exit`].
 
 use std::ffi::OsStr;
@@ -16,12 +16,16 @@ use zeroize::Zeroizing;
 use crate::call::{Answer, Server};
 use crate::client::answer::lookup;
 use crate::options::{self, Values, Verb};
-use crate::{exit, secret};
+use crate::{exit, gate, secret};
 
 mod answer;
+mod complete;
 mod follow;
 mod license;
 mod live;
+mod manual;
+
+pub use complete::complete;
 
 /// How long a whole verb waits, unless told.
 const TIMEOUT_SECONDS: u64 = 300;
@@ -58,13 +62,22 @@ fn perform(verb: &Verb, values: &Values) -> Result<(), Ended> {
     if name == "license" {
         return license::run(of, values);
     }
+    if matches!(name, "completions" | "man") {
+        let operand = file.map(|word| word.to_str().ok_or_else(|| usage("that is not text"))).transpose()?;
+        let text = match name {
+            "man" => manual::page(operand)?,
+            _ => complete::script(operand.unwrap_or_default())?.to_owned(),
+        };
+        options::print(&text);
+        return Ok(());
+    }
     let asked = Asked::read(values)?;
     match name {
         "status" => status(&asked),
         "nodes" => nodes(&asked),
         "wait" => follow::follow(&asked, false),
-        "validate" => validate(&asked, action(of), file),
-        _ => attempt(asked, action(of), file),
+        "validate" => validate(&asked.with_setup_token(values)?, action(of), file),
+        _ => attempt(asked.with_setup_token(values)?, action(of), file),
     }
 }
 
@@ -94,6 +107,8 @@ struct Asked {
     server: Server,
     /// The value of `Authorization`.
     login: Option<Zeroizing<String>>,
+    /// The same of a POST to a node that is in no cluster yet.
+    setup: Option<Zeroizing<String>>,
     json: bool,
     waits: bool,
     end: Instant,
@@ -112,11 +127,15 @@ impl Asked {
             Some(text) => text.parse().map_err(|_| usage(format!("--timeout takes whole seconds, not {text:?}")))?,
         };
         let user = text("user", "REDIS_ENTERPRISE_USER")?;
+        if user.as_deref().is_some_and(|user| user.contains(':')) {
+            return Err(usage("--user takes a name without a colon"));
+        }
         let login = user.map(|user| password(values).map(|password| basic(&user, &password))).transpose()?;
         let patience = Duration::from_secs(seconds.min(u64::from(u32::MAX)));
         Ok(Self {
             server,
             login,
+            setup: None,
             json: values.is_on("json"),
             waits: !values.is_on("no-wait"),
             end: Instant::now().checked_add(patience).unwrap_or_else(Instant::now),
@@ -146,7 +165,20 @@ impl Asked {
     }
 
     fn post(&self, path: &str, body: &[u8], patience: Duration) -> Result<Answer, Ended> {
-        self.server.post(path, self.login(), body, patience).map_err(|error| unanswered(&error, &self.server))
+        let login = self.setup.as_deref().map(String::as_str).or_else(|| self.login());
+        let answer = self.server.post(path, login, body, patience);
+        let answer = answer.map_err(|error| unanswered(&error, &self.server))?;
+        // To a cluster the setup token is a wrong login; what it means is that there is a cluster already.
+        if answer.status == 401 && self.setup.is_some() && self.is_ready() {
+            return Err((exit::REFUSED, "refused: this node is already part of a cluster".to_owned()));
+        }
+        Ok(answer)
+    }
+
+    /// Takes the setup token, if one is given.
+    fn with_setup_token(mut self, values: &Values) -> Result<Self, Ended> {
+        self.setup = gate::token(values)?.map(|token| basic(gate::USER, &token));
+        Ok(self)
     }
 
     /// Prints a document as the server sent it, or what people see of it: nothing where there is an error to read.
@@ -158,13 +190,8 @@ impl Asked {
 /// The password, from a file or a variable: never from the command line, where others read it.
 fn password(values: &Values) -> Result<Zeroizing<Vec<u8>>, Ended> {
     if let Some(file) = values.one("password-file") {
-        let mut password =
-            Zeroizing::new(fs::read(&file).map_err(|error| (exit::CONFIG, format!("{}: {error}", file.display())))?);
-        // What an editor appends is not part of it.
-        for end in [b'\n', b'\r'] {
-            _ = password.pop_if(|last| *last == end);
-        }
-        return Ok(password);
+        let bytes = fs::read(&file).map_err(|error| (exit::CONFIG, format!("{}: {error}", file.display())))?;
+        return Ok(Zeroizing::new(gate::trim(&Zeroizing::new(bytes)).to_vec()));
     }
     let variables = ["BOOTSTRAPD_PASSWORD", "REDIS_ENTERPRISE_PASSWORD"].into_iter().filter_map(std::env::var_os);
     let password = variables.map(std::os::unix::ffi::OsStringExt::into_vec).find(|password| !password.is_empty());
@@ -248,7 +275,11 @@ fn validate(asked: &Asked, action: Action, file: Option<&OsStr>) -> Result<(), E
 fn refusal(answer: &Answer) -> Ended {
     match answer.status {
         400 | 413 => (exit::CONFIG, answer.problems()),
-        401 | 403 => (exit::DENIED, format!("access denied: {}", answer.describe())),
+        401 => {
+            let why = "access denied: give --setup-token-file, or in a cluster --user and --password-file";
+            (exit::DENIED, why.to_owned())
+        }
+        403 => (exit::DENIED, format!("access denied: {}", answer.describe())),
         409 => (exit::REFUSED, format!("refused: {}", answer.describe())),
         _ => (exit::UNREACHABLE, format!("not accepted: {}", answer.describe())),
     }

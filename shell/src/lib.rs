@@ -2,7 +2,7 @@
 //!
 //! To read in this order: [`server`] is the loop; [`connection`] one connection; [`http`] its framing; [`agent`] the
 //! node's mind; [`perform`] the slow work; [`boot`] what a start finds; [`store`] records on disk; [`node`] facts of
-//! the machine; [`logins`] and [`secret`] credentials; [`peer`] and [`exchange`] what a node asks of others, [`opaque`]
+//! the machine; [`gate`] what stands before an open node, [`logins`] and [`secret`] credentials; [`peer`] and [`exchange`] what a node asks of others, [`opaque`]
 //! and [`seal`] how they trust each other. [`options`] and [`serve`] start a node, [`client`] asks one.
 
 #![forbid(unsafe_code)]
@@ -19,6 +19,7 @@ pub mod connection;
 pub mod etcd;
 pub mod exchange;
 pub mod exit;
+pub mod gate;
 pub mod http;
 pub mod log;
 pub mod logins;

@@ -50,7 +50,7 @@ impl Logins {
     ) -> Proof {
         // One login in different spellings is one login.
         let Some(token) = authorization.and_then(Login::token) else { return Proof::Wrong };
-        let mac = self.memory.mac(token);
+        let mac = self.memory.mac(token.as_bytes());
         if self.memory.knows(&mac) {
             return Proof::Good;
         }

@@ -18,6 +18,11 @@ fn main() -> ExitCode {
         Ok(Command::Move(values)) => offline::move_record(&values),
         #[cfg(feature = "client")]
         Ok(Command::Client(verb, values)) => bootstrapd_shell::client::run(verb, &values),
+        #[cfg(feature = "client")]
+        Ok(Command::Complete(words)) => {
+            bootstrapd_shell::client::complete(&words);
+            exit::DONE
+        }
         Err(problem) => {
             eprintln!("bootstrapd: {problem}\nTry `bootstrapd --help`.");
             exit::USAGE

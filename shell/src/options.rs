@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::ops::RangeInclusive;
 
 use bootstrapd_core::node::SOFTWARE_VERSION;
 use lexopt::Arg;
@@ -40,6 +41,8 @@ const STATE_DIR: Flag =
 const PERSISTENT_PATH: Flag = flag("persistent-path", "DIR", "where data lives [persistent in the state directory]");
 
 const ALLOW_PLAINTEXT: Flag = flag("allow-plaintext", "", "talk to other machines in plain HTTP");
+const SETUP_TOKEN_FILE: Flag =
+    flag("setup-token-file", "FILE", "a file with the token that a POST before a cluster needs");
 const STORE: Flag = flag("store", "WHERE", "the cluster's record: embedded, or etcd=URL,… [embedded]");
 const STORE_PREFIX: Flag = flag("store-prefix", "TEXT", "how its keys in etcd begin [/bootstrapd/]");
 const STORE_USER: Flag = flag("store-user", "NAME", "who this node is to etcd [nobody]");
@@ -62,6 +65,9 @@ pub const SERVE: Verb = Verb {
             "where other nodes reach this one [the node's address and the port of a listener]",
         ),
         ALLOW_PLAINTEXT,
+        SETUP_TOKEN_FILE,
+        flag("bootstrap-window", "SECONDS", "before a cluster, take a POST only so long after the start [for ever]"),
+        flag("open-status", "", "in a cluster, say without credentials that the bootstrap is completed"),
         flag("beat", "SECONDS", "how often members say that they are there [5]"),
         flag("max-clock-skew", "SECONDS", "how far the clock of a joiner may be off [5]"),
         STORE,
@@ -127,8 +133,8 @@ const RECOVER: Verb = Verb {
 #[cfg(feature = "client")]
 mod client {
     use super::{
-        ALLOW_PLAINTEXT, Flag, IN_PLACE, PERSISTENT_PATH, RESET, SERVE, STATE_DIR, STORE, STORE_PASSWORD_FILE,
-        STORE_PREFIX, STORE_USER, Verb, YES, flag,
+        ALLOW_PLAINTEXT, Flag, IN_PLACE, PERSISTENT_PATH, RESET, SERVE, SETUP_TOKEN_FILE, STATE_DIR, STORE,
+        STORE_PASSWORD_FILE, STORE_PREFIX, STORE_USER, Verb, YES, flag,
     };
 
     const URL: Flag = flag("url", "URL", "the node [http://127.0.0.1:8080]");
@@ -139,16 +145,22 @@ mod client {
     const NO_WAIT: Flag = flag("no-wait", "", "return once the attempt is accepted");
 
     /// A verb that asks once.
-    const fn question(name: &'static str, operand: Option<&'static str>, help: &'static str) -> Verb {
-        Verb { name, operand, help, flags: &[URL, USER, PASSWORD_FILE, JSON] }
+    const fn question(name: &'static str, help: &'static str) -> Verb {
+        Verb { name, operand: None, help, flags: &[URL, USER, PASSWORD_FILE, JSON] }
+    }
+
+    /// A verb that asks how an attempt would end.
+    const fn validation(name: &'static str, help: &'static str) -> Verb {
+        Verb { name, operand: Some("[FILE]"), help, flags: &[URL, USER, PASSWORD_FILE, SETUP_TOKEN_FILE, JSON] }
     }
 
     /// A verb that starts an attempt.
     const fn attempt(name: &'static str, help: &'static str) -> Verb {
-        Verb { name, operand: Some("[FILE]"), help, flags: &[URL, USER, PASSWORD_FILE, JSON, TIMEOUT, NO_WAIT] }
+        let flags = &[URL, USER, PASSWORD_FILE, SETUP_TOKEN_FILE, JSON, TIMEOUT, NO_WAIT];
+        Verb { name, operand: Some("[FILE]"), help, flags }
     }
 
-    const STATUS: Verb = question("status", None, "show a node's bootstrap status");
+    const STATUS: Verb = question("status", "show a node's bootstrap status");
     const CREATE: Verb =
         attempt("create", "create a cluster from a bootstrap object in FILE (`-` or none: standard input), and wait");
     const JOIN: Verb = attempt("join", "the same, to join a cluster");
@@ -157,6 +169,7 @@ mod client {
             URL,
             USER,
             PASSWORD_FILE,
+            SETUP_TOKEN_FILE,
             JSON,
             TIMEOUT,
             NO_WAIT,
@@ -172,17 +185,16 @@ mod client {
         ],
         ..attempt("recover", "the same, to recover a cluster from its record")
     };
-    const VALIDATE_CREATE: Verb =
-        question("validate create", Some("[FILE]"), "say how `create` would end, and change nothing");
-    const VALIDATE_JOIN: Verb = question("validate join", Some("[FILE]"), "the same of `join`");
-    const VALIDATE_RECOVER: Verb = question("validate recover", Some("[FILE]"), "the same of `recover`");
+    const VALIDATE_CREATE: Verb = validation("validate create", "say how `create` would end, and change nothing");
+    const VALIDATE_JOIN: Verb = validation("validate join", "the same of `join`");
+    const VALIDATE_RECOVER: Verb = validation("validate recover", "the same of `recover`");
     const WAIT: Verb = Verb {
         name: "wait",
         operand: None,
         help: "wait until a node's bootstrap has ended",
         flags: &[URL, USER, PASSWORD_FILE, JSON, TIMEOUT],
     };
-    const NODES: Verb = question("nodes", None, "list the nodes of a node's cluster");
+    const NODES: Verb = question("nodes", "list the nodes of a node's cluster");
 
     const LICENSE_KEYGEN: Verb = Verb {
         name: "license keygen",
@@ -211,8 +223,21 @@ mod client {
         flags: &[flag("license-key", "KEY", "the public key, as `serve` takes it: is the signature good?")],
     };
 
+    const COMPLETIONS: Verb = Verb {
+        name: "completions",
+        operand: Some("SHELL"),
+        help: "print what completes command lines in a shell: bash, zsh or fish",
+        flags: &[],
+    };
+    const MAN: Verb = Verb {
+        name: "man",
+        operand: Some("[VERB]"),
+        help: "print the manual, or a verb's page, for `man -l`",
+        flags: &[],
+    };
+
     /// Every verb.
-    pub(super) const VERBS: &[&Verb] = &[
+    pub(crate) const VERBS: &[&Verb] = &[
         &SERVE,
         &STATUS,
         &CREATE,
@@ -226,13 +251,15 @@ mod client {
         &LICENSE_KEYGEN,
         &LICENSE_ISSUE,
         &LICENSE_SHOW,
+        &COMPLETIONS,
+        &MAN,
         &RESET,
         #[cfg(feature = "etcd")]
         &super::MOVE,
     ];
 }
 #[cfg(feature = "client")]
-use client::VERBS;
+pub(crate) use client::VERBS;
 #[cfg(not(feature = "client"))]
 const VERBS: &[&Verb] = &[
     &SERVE,
@@ -259,6 +286,9 @@ pub enum Command {
     /// Any other verb: it asks a node, or is about licences.
     #[cfg(feature = "client")]
     Client(&'static Verb, Values),
+    /// A shell asks what may stand in the place of the last of these words.
+    #[cfg(feature = "client")]
+    Complete(Vec<OsString>),
 }
 
 /// What was given, by flags first and by variables then.
@@ -297,6 +327,18 @@ impl Values {
         self.one(name).map(|value| value.into_string().map_err(|_| format!("--{name} is not text"))).transpose()
     }
 
+    /// A flag's value as a number of seconds.
+    ///
+    /// # Errors
+    /// Where it is none of `range`.
+    pub fn seconds(&self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, String> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        let (least, most) = (range.start(), range.end());
+        let problem = || format!("--{name} takes a number of seconds from {least} to {most}, not {text}");
+        number.map(Some).ok_or_else(problem)
+    }
+
     /// Whether a switch is on.
     #[must_use]
     pub fn is_on(&self, name: &str) -> bool {
@@ -317,6 +359,11 @@ fn variable(flag: &str) -> Option<OsString> {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let verb = match next(&mut parser)? {
+        #[cfg(feature = "client")]
+        Some(Arg::Value(word)) if word == "complete" => {
+            let words = parser.raw_args().map_err(|error| error.to_string())?;
+            return Ok(Command::Complete(words.collect()));
+        }
         Some(Arg::Value(word)) => match find_verb(&word, &mut parser)? {
             Some(verb) => verb,
             None => return Ok(Command::Print(help())),
@@ -399,7 +446,7 @@ fn unexpected(argument: &Arg<'_>) -> String {
 fn help() -> String {
     let mut text = "bootstrapd: a node bootstraps itself\n\nUsage: bootstrapd VERB [FLAGS]\n\n".to_owned();
     for verb in VERBS {
-        let _ = writeln!(text, "  {:<16} {}", verb.name, verb.help);
+        let _ = writeln!(text, "  {:<16}  {}", verb.name, verb.help);
     }
     text.push_str(
         "\n`bootstrapd VERB --help` lists a verb's flags. Each has a variable: --state-dir is BOOTSTRAPD_STATE_DIR.\n",

@@ -85,7 +85,7 @@ fn equal(one: &[u8; 32], two: &[u8; 32]) -> bool {
     one.iter().zip(two).fold(0, |differences, (one, two)| differences | (one ^ two)) == 0
 }
 
-/// Remembers one good login as a keyed MAC, so that polling costs no hash.
+/// Remembers one good login as a keyed MAC, so that polling costs no hash; or a token, so that it is nowhere to be read.
 pub struct Memory {
     key: [u8; 64],
     good: Option<[u8; 32]>,
@@ -100,15 +100,15 @@ impl Memory {
         Ok(Self { key: random()?, good: None })
     }
 
-    /// The MAC of a token of Basic credentials.
+    /// The MAC of a token.
     #[must_use]
-    pub fn mac(&self, token: &str) -> [u8; 32] {
+    pub fn mac(&self, token: &[u8]) -> [u8; 32] {
         let mut mac = blake2::Blake2bMac::<U32>::new(&self.key.into());
-        mac.update(token.as_bytes());
+        mac.update(token);
         mac.finalize_fixed().into()
     }
 
-    /// Whether the login with this MAC was good before.
+    /// Whether what has this MAC was good before.
     #[must_use]
     pub fn knows(&self, mac: &[u8; 32]) -> bool {
         self.good.as_ref().is_some_and(|good| equal(good, mac))
@@ -234,11 +234,11 @@ mod tests {
     #[test]
     fn only_the_same_login_is_remembered() {
         let mut memory = Memory::new().unwrap();
-        let mac = memory.mac("Basic YTpi");
+        let mac = memory.mac(b"Basic YTpi");
         assert!(!memory.knows(&mac));
         memory.remember(mac);
-        assert!(memory.knows(&memory.mac("Basic YTpi")));
-        assert!(!memory.knows(&memory.mac("Basic YTpj")));
+        assert!(memory.knows(&memory.mac(b"Basic YTpi")));
+        assert!(!memory.knows(&memory.mac(b"Basic YTpj")));
     }
 
     #[test]

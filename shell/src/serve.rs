@@ -13,6 +13,7 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use crate::agent::{Agent, Habits};
 use crate::boot::{self, Boot, Places};
+use crate::gate::{self, Gate};
 use crate::options::{self, Values};
 use crate::perform::{STACK_BYTES, Threads};
 use crate::secret::LicenseKey;
@@ -47,6 +48,9 @@ fn start(values: &Values) -> Result<(), Failed> {
     let places = places(values).map_err(usage)?;
     let (mut habits, settings, advertise) =
         (habits(values).map_err(usage)?, settings(values).map_err(usage)?, advertise(values).map_err(usage)?);
+    // What reads them is kept out of memory where there is nothing to read.
+    let is_gated = gate::FLAGS.iter().any(|name| values.one(name).is_some());
+    let gate = if is_gated { Some(Box::new(Gate::read(values)?)) } else { None };
     let shared = shared(values, "store", habits)?;
     habits.is_shared = shared.is_some();
     // No secret may end up in a file. A limit of one byte stops dumps to a pipe as well, which one of none does not.
@@ -67,7 +71,7 @@ fn start(values: &Values) -> Result<(), Failed> {
     boot.facts.settings = settings;
     boot.facts.advertise = advertise;
     let threads = Threads::start(shared).map_err(cannot)?;
-    let agent = Agent::new(machine, boot, threads, license_key, habits).map_err(cannot)?;
+    let agent = Agent::new(machine, boot, threads, license_key, habits, gate).map_err(cannot)?;
     let mut server = Server::new(agent, listeners, signals).map_err(cannot)?;
     server.settle();
     announce(&server);
@@ -90,10 +94,8 @@ fn boot_aside(places: &Places, machine: &mut Machine) -> std::io::Result<Boot> {
 fn announce(server: &Server) {
     let addresses = server.addresses();
     for address in addresses.iter().filter(|address| !address.ip().is_loopback()) {
-        log::warn(
-            "whoever reaches this address can bootstrap this node until it is in a cluster",
-            &[("address", address)],
-        );
+        let who = server.agent().who_may_bootstrap();
+        log::warn(&format!("whoever {who} can bootstrap this node until it is in a cluster"), &[("address", address)]);
     }
     let urls: Vec<String> = addresses.iter().map(|address| format!("http://{address}")).collect();
     let first = urls.first().map(String::as_str).unwrap_or_default();
@@ -117,11 +119,8 @@ fn addresses(values: &Values) -> Result<Vec<SocketAddr>, String> {
 }
 
 pub(crate) fn habits(values: &Values) -> Result<Habits, String> {
-    let seconds = |name: &str, default: u64, least: u64| {
-        let Some(text) = values.text(name)? else { return Ok(default) };
-        let number = text.parse().ok().filter(|number| (least..=3600).contains(number));
-        number.ok_or_else(|| format!("--{name} takes a number of seconds from {least} to 3600, not {text}"))
-    };
+    let seconds =
+        |name: &str, default: u64, least: u64| values.seconds(name, least..=3600).map(|given| given.unwrap_or(default));
     Ok(Habits {
         beat: Duration::from_secs(seconds("beat", 5, 1)?),
         max_skew_seconds: seconds("max-clock-skew", 5, 0)?,

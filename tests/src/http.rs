@@ -250,7 +250,13 @@ impl Connection {
 
     fn fill(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 16 * 1024];
-        let length = self.stream.read(&mut buffer)?;
+        // A read with a time limit is not begun anew by itself after a signal.
+        let length = loop {
+            match self.stream.read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
         self.received.extend_from_slice(&buffer[..length]);
         Ok(length)
     }

@@ -1,4 +1,4 @@
-//! What needs more than Rust: strace, curl, faketime, etcd, ip and Chromium, which must be there, and root.
+//! What needs more than Rust: strace, curl, faketime, etcd, ip, Chromium, bash, zsh, fish and mandoc, which must be there, and root.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +17,7 @@ mod etcd;
 mod hosts;
 mod hundred;
 mod save;
+mod shells;
 mod trace;
 
 use std::process::Command;

@@ -103,6 +103,8 @@ fn a_wrong_command_line_is_64_and_calls_nobody() {
         &["create", "one", "two"],
         &["create", "--timeout", "x"],
         &["create", "--user"],
+        // Basic credentials end a name at its colon.
+        &["status", "--user", "a:b"],
         &["join", "one", "two"],
         &["join", "--timeout", "x"],
         &["recover", "one", "two"],

@@ -11,6 +11,9 @@
 )]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::thread;
+use std::time::Duration;
 
 use bootstrapd_tests::record::{CLUSTER, OWN, resealed};
 use bootstrapd_tests::{Directory, Node, Request, body, run};
@@ -80,7 +83,10 @@ fn what_a_strangers_attempt_pointed_to_does_not_close_a_node() {
 
 /// A node that its cluster has sent away.
 fn expelled() -> Node {
-    let mut node = Node::created();
+    expelled_from(Node::created())
+}
+
+fn expelled_from(mut node: Node) -> Node {
     node.kill9();
     let away =
         |copy: Vec<u8>| resealed(&copy, |text| text.replace(r#""standing":"member""#, r#""standing":"expelled""#));
@@ -110,6 +116,24 @@ fn a_node_that_was_sent_away_stays_closed_while_its_attempts_fail() {
     node.restart();
     assert_closed(&node);
     assert_eq!(node.call(&as_admin(&body::create())).status, 200);
+    assert_eq!(node.ended()["state"], "completed");
+}
+
+#[test]
+fn a_node_that_was_sent_away_has_no_window_and_no_token() {
+    let mut node = Node::prepare(&["--bootstrap-window", "1"]);
+    let file = node.directory().write("token", "token");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    node.add_options(&["--setup-token-file", &file]);
+    node.run();
+    assert_eq!(node.call(&Request::create(&body::create()).login("setup", "token")).status, 200);
+    node.ended();
+    let node = expelled_from(node);
+    thread::sleep(Duration::from_millis(1200));
+    assert_closed(&node);
+    assert_eq!(node.call(&Request::create(&body::create()).login("setup", "token")).status, 401);
+    let again = Request::create(&body::create()).login(body::USER, body::PASSWORD);
+    assert_eq!(node.call(&again).status, 200, "its cluster's credentials count");
     assert_eq!(node.ended()["state"], "completed");
 }
 

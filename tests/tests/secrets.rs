@@ -13,7 +13,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 
 use base64ct::{Base64, Encoding as _};
 use bootstrapd_tests::body::USER;
@@ -302,6 +302,41 @@ fn a_password_of_the_agents_own_variables_is_not_kept_in_what_it_shows() {
     // The environment is the caller's own; nothing else may repeat it.
     for (place, content) in traces(&node).into_iter().filter(|(place, _)| place != "environ") {
         assert_absent(&content, &forms(WRONG), &place);
+    }
+}
+
+#[test]
+fn the_setup_token_is_nowhere() {
+    let token = "canary-setup-5Rt8v3";
+    let mut node = Node::prepare(&["--listen", "0.0.0.0:0"]);
+    let file = node.directory().write("token", format!("{token}\n"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    node.wrap(&["env", &format!("BOOTSTRAPD_SETUP_TOKEN_FILE={file}")]);
+    node.run();
+    let needles =
+        [forms(token), vec![base64ct::Base64::encode_string(format!("setup:{token}").as_bytes()).into()]].concat();
+    for (user, given) in [("setup", token), (USER, token), ("setup", "wrong"), (token, token)] {
+        let answer = node.call(&Request::post(CREATE, "[").login(user, given));
+        assert_absent(&answer.body, &needles, "an answer");
+        let _ = node.call(&Request::get("/v1/bootstrap").login(user, given));
+    }
+    assert_no_trace(&node, &needles);
+    assert_eq!(node.call(&Request::create(&body()).login("setup", token)).status, 200);
+    assert_eq!(ended(&node)["state"], "completed");
+    let _ = node.call(&Request::create(&body()).login("setup", token));
+    assert_no_trace(&node, &needles);
+    // It is not even in the memory of a node that has started with it: nothing but a MAC of it is kept.
+    node.restart();
+    let maps = String::from_utf8(of_process(&node, "maps")).unwrap();
+    let Ok(memory) = fs::File::open(format!("/proc/{}/mem", node.pid())) else { return };
+    for line in maps.lines().filter(|line| line.contains(" rw-p ")) {
+        let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).unwrap());
+        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
+        // What is set aside and was never touched, the kernel may not give.
+        if memory.read_exact_at(&mut bytes, start).is_ok() {
+            assert!(!holds(&bytes, token.as_bytes()), "in memory: {line}");
+        }
     }
 }
 

@@ -21,10 +21,10 @@ use bootstrapd_core::manage::Target;
 /// What a request asks for, as far as its head tells.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    resource: Resource,
-    method: Method,
+    pub(super) resource: Resource,
+    pub(super) method: Method,
     foreign: Option<&'static str>,
-    acceptable: bool,
+    pub(super) acceptable: bool,
     content_type: Result<(), u16>,
     has_length: bool,
     /// Of a request for the progress.
@@ -107,7 +107,7 @@ impl Agent {
             || self.cluster.as_deref().filter(|_| self.machine.is_member()).is_some_and(in_cluster)
     }
 
-    fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> Standing {
         if self.broken.is_some() {
             Standing::Broken
         } else if self.machine.is_member() || self.machine.is_expelled() {
@@ -121,6 +121,11 @@ impl Agent {
     pub fn begin(&mut self, call: &Call, authorization: Option<&str>, source: IpAddr, reply: &mut Reply<'_>) -> Step {
         if let Some(reason) = call.foreign {
             return self.error(403, http::error_code(403), reason, reply);
+        }
+        if self.gate.is_some()
+            && let Some(step) = self.pass_gate(call, authorization, source, reply)
+        {
+            return step;
         }
         match api::access(call.resource, call.method, self.standing(), IS_MANAGED) {
             Access::Open => self.permitted(call, reply),
@@ -153,7 +158,7 @@ impl Agent {
     }
 
     /// Goes on with a request whose caller may make it.
-    fn permitted(&mut self, call: &Call, reply: &mut Reply<'_>) -> Step {
+    pub(super) fn permitted(&mut self, call: &Call, reply: &mut Reply<'_>) -> Step {
         let allow = call.resource.allow(IS_MANAGED);
         if allow.is_empty() {
             return self.nothing(reply);
@@ -175,7 +180,7 @@ impl Agent {
             resource if let (Method::Put, Some(target)) = (call.method, resource.target()) => {
                 self.wants_body(call, Purpose::Change(target), reply)
             }
-            _ if !call.acceptable => self.error(406, http::error_code(406), "nothing here is of that type", reply),
+            _ if !call.acceptable => self.unacceptable(reply),
             Resource::Status => self.status(reply),
             Resource::Progress => self.follow_progress(call.watch, reply),
             #[cfg(feature = "ui")]
@@ -194,6 +199,10 @@ impl Agent {
             Resource::Managed(_) => Step::Answered,
             Resource::Server | Resource::UnknownV1 | Resource::Unknown => Step::Answered,
         }
+    }
+
+    pub(super) fn unacceptable(&mut self, reply: &mut Reply<'_>) -> Step {
+        self.error(406, http::error_code(406), "nothing here is of that type", reply)
     }
 
     fn wants_body(&mut self, call: &Call, purpose: Purpose, reply: &mut Reply<'_>) -> Step {
@@ -420,7 +429,7 @@ impl Agent {
         self.error(404, http::error_code(404), "there is nothing here", reply)
     }
 
-    fn unauthorized(&mut self, reply: &mut Reply<'_>) -> Step {
+    pub(super) fn unauthorized(&mut self, reply: &mut Reply<'_>) -> Step {
         self.send(&Answer { status: 401, challenge: true, ..Answer::default() }, reply)
     }
 

@@ -60,7 +60,7 @@ pub(super) struct Others {
     /// Answers that wait for a copy to be durable.
     pub(super) pending: Vec<Pending>,
     pendings: u32,
-    proofs: Proofs,
+    pub(super) proofs: Proofs,
     challenge_key: [u8; 64],
     challenges: u64,
     /// The last challenge that each node has answered: none counts twice.

@@ -36,7 +36,7 @@ struct Failures {
 
 /// See the module. Times are milliseconds of uptime.
 #[derive(Default)]
-pub(super) struct Proofs {
+pub(in crate::agent) struct Proofs {
     under_way: Vec<Proof>,
     count: u32,
     failures: Vec<Failures>,
@@ -55,15 +55,20 @@ impl Proofs {
         if self.started.1 >= STARTS_PER_SECOND || self.under_way.len() >= PROOFS_MAX {
             return false;
         }
-        let waits = self.failures.iter().find(|failures| failures.source == source).is_some_and(|failures| {
-            let beyond = failures.count.saturating_sub(FREE_FAILURES).min(3);
-            let delay = (DELAY_MS_MAX / 8) << beyond;
-            failures.count >= FREE_FAILURES && now.saturating_sub(failures.last) < delay
-        });
+        let waits = self.waits(source, now);
         if !waits {
             self.started.1 = self.started.1.saturating_add(1);
         }
         !waits
+    }
+
+    /// Whether `source` has failed so often that its next try has to wait.
+    pub(in crate::agent) fn waits(&self, source: IpAddr, now: u64) -> bool {
+        self.failures.iter().find(|failures| failures.source == source).is_some_and(|failures| {
+            let beyond = failures.count.saturating_sub(FREE_FAILURES).min(3);
+            let delay = (DELAY_MS_MAX / 8) << beyond;
+            failures.count >= FREE_FAILURES && now.saturating_sub(failures.last) < delay
+        })
     }
 
     /// A proof begins: its number.
@@ -93,7 +98,7 @@ impl Proofs {
     }
 
     /// Proofs that were left unfinished have failed, and old failures are forgotten.
-    pub(super) fn expire(&mut self, now: u64) {
+    pub(in crate::agent) fn expire(&mut self, now: u64) {
         while let Some(index) = self.under_way.iter().position(|proof| now.saturating_sub(proof.since) > PROOF_MS) {
             let proof = self.under_way.swap_remove(index);
             self.fail(proof.source, now);
@@ -101,7 +106,8 @@ impl Proofs {
         self.failures.retain(|failures| now.saturating_sub(failures.last) < MEMORY_MS);
     }
 
-    fn fail(&mut self, source: IpAddr, now: u64) {
+    /// Somebody at `source` has failed.
+    pub(in crate::agent) fn fail(&mut self, source: IpAddr, now: u64) {
         if let Some(failures) = self.failures.iter_mut().find(|failures| failures.source == source) {
             failures.count = failures.count.saturating_add(1);
             failures.last = now;
