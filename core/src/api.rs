@@ -22,6 +22,10 @@ pub enum Resource {
     Node(u32),
     /// `/v1/license`
     License,
+    /// `/v1/jsonschema`: the schema of an object.
+    Schema(Described),
+    /// `/openapi.json`: this API.
+    OpenApi,
     /// `/healthz`: the agent answers.
     Health,
     /// `/readyz`: the node is in a cluster.
@@ -55,6 +59,29 @@ pub enum Peer {
 
 /// The media type of Server-Sent Events.
 pub const EVENTS: &str = "text/event-stream";
+
+/// Which object's schema is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Described {
+    /// The query names none.
+    Missing,
+    /// The bootstrap object's.
+    Bootstrap,
+    /// One that there is no schema of.
+    Unknown,
+}
+
+impl Described {
+    /// Reads `object=NAME`; what it does not know is ignored.
+    #[must_use]
+    pub fn from_query(query: &str) -> Self {
+        match query.split('&').find_map(|part| part.strip_prefix("object=")) {
+            None | Some("") => Self::Missing,
+            Some("bootstrap") => Self::Bootstrap,
+            Some(_) => Self::Unknown,
+        }
+    }
+}
 
 /// A request method, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +130,8 @@ impl Resource {
             "/v1/cluster" => return Self::Cluster,
             "/v1/nodes" => return Self::Nodes,
             "/v1/license" => return Self::License,
+            "/v1/jsonschema" => return Self::Schema(Described::Missing),
+            "/openapi.json" => return Self::OpenApi,
             "/internal/v1/login/start" => return Self::Peer(Peer::Start),
             "/internal/v1/login/finish" => return Self::Peer(Peer::Finish),
             "/internal/v1/challenge" => return Self::Peer(Peer::Challenge),
@@ -136,6 +165,8 @@ impl Resource {
             | Self::Nodes
             | Self::Node(_)
             | Self::License
+            | Self::Schema(_)
+            | Self::OpenApi
             | Self::Health
             | Self::Ready
             | Self::Root
@@ -159,6 +190,8 @@ impl Resource {
             | Self::Nodes
             | Self::Node(_)
             | Self::License
+            | Self::Schema(_)
+            | Self::OpenApi
             | Self::Health
             | Self::Ready
             | Self::Root
@@ -181,6 +214,8 @@ impl Resource {
             | Self::Nodes
             | Self::Node(_)
             | Self::License
+            | Self::Schema(_)
+            | Self::OpenApi
             | Self::Root
             | Self::Server
             | Self::UnknownV1
@@ -318,8 +353,8 @@ pub const fn access(resource: Resource, method: Method, standing: Standing) -> A
     match (standing, resource) {
         // Members and joiners know each other by other means than Basic credentials.
         (Standing::Closed { expelled: false }, Resource::Peer(_))
-        | (_, Resource::Health | Resource::Server | Resource::Unknown | Resource::Page)
-        | (Standing::Open | Standing::Closed { .. }, Resource::Ready) => Access::Open,
+        | (_, Resource::Health | Resource::OpenApi | Resource::Server | Resource::Unknown | Resource::Page)
+        | (Standing::Open | Standing::Closed { .. }, Resource::Ready | Resource::Schema(_)) => Access::Open,
         (_, Resource::Peer(_)) => Access::Missing,
         (Standing::Broken, _) => Access::Broken,
         (
@@ -498,6 +533,23 @@ mod tests {
     }
 
     #[test]
+    fn which_schema_is_asked_for() {
+        for (query, asked) in [
+            ("", Described::Missing),
+            ("object", Described::Missing),
+            ("object=", Described::Missing),
+            ("objects=bootstrap", Described::Missing),
+            ("object=bootstrap", Described::Bootstrap),
+            ("x=y&object=bootstrap&z", Described::Bootstrap),
+            ("object=bdb", Described::Unknown),
+            ("object=Bootstrap", Described::Unknown),
+            ("object=bootstrap%20", Described::Unknown),
+        ] {
+            assert_eq!(Described::from_query(query), asked, "{query}");
+        }
+    }
+
+    #[test]
     fn who_may_call_what() {
         let closed = Standing::Closed { expelled: false };
         let expelled = Standing::Closed { expelled: true };
@@ -519,6 +571,12 @@ mod tests {
             (Resource::Health, Method::Get, [Access::Open; 4]),
             (Resource::Page, Method::Get, [Access::Open; 4]),
             (Resource::Ready, Method::Get, [Access::Open, Access::Open, Access::Open, Access::Broken]),
+            (
+                Resource::Schema(Described::Bootstrap),
+                Method::Get,
+                [Access::Open, Access::Open, Access::Open, Access::Broken],
+            ),
+            (Resource::OpenApi, Method::Get, [Access::Open; 4]),
             (
                 Resource::UnknownV1,
                 Method::Get,
