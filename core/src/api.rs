@@ -149,6 +149,22 @@ impl Resource {
         if path == "/v1" || path.starts_with("/v1/") { Self::UnknownV1 } else { Self::Unknown }
     }
 
+    /// The same with what the query asks for.
+    #[must_use]
+    pub fn asked(self, query: &str) -> Self {
+        if let Self::Schema(_) = self { Self::Schema(Described::from_query(query)) } else { self }
+    }
+
+    /// The same in a program that was not built to be managed.
+    #[must_use]
+    pub const fn unmanaged(self) -> Self {
+        match self {
+            Self::Schema(_) => Self::UnknownV1,
+            Self::OpenApi => Self::Unknown,
+            other => other,
+        }
+    }
+
     /// The methods that it answers to, for `Allow`; empty where there is no such resource.
     #[must_use]
     pub const fn allow(self) -> &'static str {

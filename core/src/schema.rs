@@ -24,7 +24,12 @@ struct Frame {
 
 /// Writes the schema as a document of its own. With `action` given in the body, it says what that action demands.
 pub fn write(writer: &mut Writer<'_>) {
-    writer.open('{').name("$schema").text("https://json-schema.org/draft/2020-12/schema").name("title").text("bootstrap");
+    writer
+        .open('{')
+        .name("$schema")
+        .text("https://json-schema.org/draft/2020-12/schema")
+        .name("title")
+        .text("bootstrap");
     write_members(writer);
     writer.name("allOf").open('[');
     for action in Action::ALL {

@@ -26,6 +26,8 @@ use crate::secret::{self, LicenseKey};
 use crate::store::Pair;
 
 mod answers;
+#[cfg(feature = "management")]
+mod described;
 #[cfg(feature = "ui")]
 mod events;
 mod page;

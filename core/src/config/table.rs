@@ -195,10 +195,7 @@ const ROOT: &[Member] = &[
             config.retry.seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
         }),
     ),
-    member(
-        "recovery_filename",
-        text!(Quoted, FileName, recovery_filename),
-    ),
+    member("recovery_filename", text!(Quoted, FileName, recovery_filename)),
     member("required_version", text!(Text, Version, required_version)),
     member("user_defined_modules", Kind::Unused),
     member("witness_disk", Kind::Unused),
@@ -257,18 +254,12 @@ const IDENTITY: &[Member] = &[
     member("accept_servers", Kind::Bool(|config, value| config.node.identity.accept_servers = value)),
     member("use_internal_ipv6", Kind::Bool(|config, value| config.node.identity.use_internal_ipv6 = Some(value))),
     member("rack_id", text!(Text, Rack, node.identity.rack_id)),
-    member(
-        "second_rack_id",
-        text!(Text, Rack, node.identity.second_rack_id),
-    ),
+    member("second_rack_id", text!(Text, Rack, node.identity.second_rack_id)),
     member("override_rack_id", Kind::Bool(|config, value| config.node.identity.override_rack_id = value)),
 ];
 
 const PATHS: &[Member] = &[
-    member(
-        "persistent_path",
-        text!(Quoted, Path, node.paths.persistent),
-    ),
+    member("persistent_path", text!(Quoted, Path, node.paths.persistent)),
     member("ephemeral_path", text!(Quoted, Path, node.paths.ephemeral)),
     member("bigstore_path", text!(Quoted, Path, node.paths.bigstore)),
     member("ccs_persistent_path", text!(Quoted, Path, node.paths.ccs)),

@@ -159,7 +159,13 @@ pub const PATHS: &[Path] = &[
     path("/openapi.json", &[get("openapi", "This document", "", &[shown("any_object")], &[])]),
     path(
         "/healthz",
-        &[get("healthz", "Whether the agent answers", "", &[Answer { status: 200, means: "ok", shows: Shows::Word }], &[])],
+        &[get(
+            "healthz",
+            "Whether the agent answers",
+            "",
+            &[Answer { status: 200, means: "ok", shows: Shows::Word }],
+            &[],
+        )],
     ),
     path(
         "/readyz",

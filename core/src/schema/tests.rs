@@ -75,9 +75,8 @@ fn every_member_of_the_table_is_in_the_schema_and_no_other() {
 #[test]
 fn the_limits_are_the_parsers() {
     let schema = document(write);
-    let number = |pointer: &str| {
-        schema.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("{pointer}")) as usize
-    };
+    let number =
+        |pointer: &str| schema.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("{pointer}")) as usize;
     for (pointer, limit) in [
         ("/properties/cluster/properties/name/maxLength", CLUSTER_NAME_BYTES_MAX),
         ("/properties/cluster/properties/nodes/anyOf/0/maxItems", CONTACTS_MAX),

@@ -29,6 +29,9 @@ pub struct Call {
     watch: Watch,
 }
 
+/// Whether this program was built to be managed: see [`Resource::unmanaged`].
+const IS_MANAGED: bool = cfg!(feature = "management");
+
 /// Connections that wait for the progress to change, at the same time, streams of events among them; further ones are
 /// answered at once.
 const WATCHERS_MAX: usize = 32;
@@ -75,6 +78,7 @@ impl Agent {
         let resource = Resource::from_path(head.path);
         #[cfg(not(feature = "ui"))]
         let resource = if resource == Resource::Page { Resource::Unknown } else { resource };
+        let resource = if IS_MANAGED { resource.asked(head.query) } else { resource.unmanaged() };
         let watch = if resource == Resource::Progress { watch(head) } else { Watch::default() };
         let own_name = |name: &str| self.is_own_name(name);
         Call {
@@ -175,6 +179,12 @@ impl Agent {
             Resource::Cluster | Resource::Nodes | Resource::Node(_) | Resource::License | Resource::Root => {
                 self.cluster_document(call.resource, reply)
             }
+            #[cfg(feature = "management")]
+            Resource::Schema(described) => self.schema(described, reply),
+            #[cfg(feature = "management")]
+            Resource::OpenApi => self.openapi(reply),
+            #[cfg(not(feature = "management"))]
+            Resource::Schema(_) | Resource::OpenApi => Step::Answered,
             Resource::Server | Resource::UnknownV1 | Resource::Unknown => Step::Answered,
         }
     }
@@ -357,6 +367,8 @@ impl Agent {
                 | Resource::Progress
                 | Resource::Bootstrap(_)
                 | Resource::Validate(_)
+                | Resource::Schema(_)
+                | Resource::OpenApi
                 | Resource::Health
                 | Resource::Ready
                 | Resource::Page
@@ -414,7 +426,7 @@ impl Agent {
         self.send(&Answer { status, media_type, body: word.as_bytes(), ..Answer::default() }, reply)
     }
 
-    fn document(
+    pub(super) fn document(
         &mut self,
         status: u16,
         allow: &'static str,
