@@ -158,10 +158,12 @@ impl Resource {
     /// The same in a program that was not built to be managed.
     #[must_use]
     pub const fn unmanaged(self) -> Self {
-        match self {
-            Self::Schema(_) => Self::UnknownV1,
-            Self::OpenApi => Self::Unknown,
-            other => other,
+        if let Self::Schema(_) = self {
+            Self::UnknownV1
+        } else if let Self::OpenApi = self {
+            Self::Unknown
+        } else {
+            self
         }
     }
 

@@ -83,7 +83,13 @@ fn write_members(writer: &mut Writer<'_>) {
                 writer.name("items").open('{');
                 begin(inner, writer, &mut frames);
             }
-            kind => {
+            kind @ (Kind::Bool(_)
+            | Kind::Integer(..)
+            | Kind::Text(..)
+            | Kind::Quoted(..)
+            | Kind::Choice(..)
+            | Kind::Texts(..)
+            | Kind::Unused) => {
                 write_value(kind, object.demanded() != Some(member.name), writer);
                 writer.close('}');
             }

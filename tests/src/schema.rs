@@ -79,9 +79,9 @@ impl Schemas {
             "properties" | "description" | "title" | "$schema" | "x-max-bytes" | "then" | "minContains"
             | "maxContains" => true,
             "$ref" => self.check(wanted.as_str().unwrap().strip_prefix('#').unwrap(), value).is_ok(),
-            "type" => match wanted {
-                Value::Array(names) => names.iter().any(|name| is_type(name.as_str().unwrap(), value)),
-                name => is_type(name.as_str().unwrap(), value),
+            "type" => match wanted.as_array() {
+                Some(names) => names.iter().any(|name| is_type(name.as_str().unwrap(), value)),
+                None => is_type(wanted.as_str().unwrap(), value),
             },
             "enum" => wanted.as_array().unwrap().contains(value),
             "const" => wanted == value,

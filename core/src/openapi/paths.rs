@@ -110,7 +110,7 @@ const OBJECT: &str = concat!(
 );
 
 const UID: &str =
-    r#"[{"name":"uid","in":"path","required":true,"schema":{"type":"integer","minimum":1,"maximum":4294967295}}]"#;
+    r#"[{"name":"uid","in":"path","required":true,"schema":{"type":"integer","minimum":0,"maximum":4294967295}}]"#;
 
 /// Every public path.
 pub const PATHS: &[Path] = &[
