@@ -124,7 +124,7 @@ fn answer_is_described(api: &Schemas, path: &str, method: &str, answer: &Answer)
     }
 }
 
-const GETS: [(&str, &str); 14] = [
+const GETS: [(&str, &str); 15] = [
     ("/v1/bootstrap", "/v1/bootstrap"),
     ("/v1/bootstrap/progress", "/v1/bootstrap/progress"),
     ("/v1/bootstrap/progress", "/v1/bootstrap/progress?after=x"),
@@ -139,6 +139,7 @@ const GETS: [(&str, &str); 14] = [
     ("/healthz", "/healthz"),
     ("/readyz", "/readyz"),
     ("/", "/"),
+    ("/ui", "/ui"),
 ];
 
 fn gets_are_described(api: &Schemas, node: &Node) {

@@ -59,7 +59,7 @@ pub struct Answer {
 pub enum Shows {
     /// None.
     Nothing,
-    /// One word.
+    /// One word, or a page.
     Word,
     /// One word, or an error.
     WordOrError,
@@ -117,7 +117,13 @@ pub const PATHS: &[Path] = &[
     path("/v1/bootstrap", &[get("status", "How far this node is, and what it is", "", &[shown("status")], &[])]),
     path(
         "/v1/bootstrap/progress",
-        &[get("progress", "How far an attempt has come; waits for a change", WATCH, &[shown("progress")], &[])],
+        &[get(
+            "progress",
+            "How far an attempt has come; waits for a change, or is a stream of events",
+            WATCH,
+            &[shown("progress")],
+            &[],
+        )],
     ),
     path(
         "/v1/bootstrap/create_cluster",
@@ -181,4 +187,8 @@ pub const PATHS: &[Path] = &[
         )],
     ),
     path("/", &[get("root", "The cluster's name", "", &[shown("root")], &[])]),
+    path(
+        "/ui",
+        &[get("ui", "The page for people", "", &[Answer { status: 200, means: "HTML", shows: Shows::Word }], &[404])],
+    ),
 ];

@@ -33,7 +33,8 @@ fn is_public(resource: Resource) -> bool {
         | Resource::OpenApi
         | Resource::Health
         | Resource::Ready
-        | Resource::Root => true,
+        | Resource::Root
+        | Resource::Page => true,
         Resource::Peer(Peer::Start | Peer::Finish | Peer::Challenge | Peer::Ask)
         | Resource::Server
         | Resource::UnknownV1
@@ -55,6 +56,7 @@ fn public() -> Vec<Resource> {
         Resource::Health,
         Resource::Ready,
         Resource::Root,
+        Resource::Page,
     ];
     for action in Action::ALL {
         all.extend([Resource::Bootstrap(action), Resource::Validate(action)]);
