@@ -23,6 +23,10 @@ pub enum Resource {
     Node(u32),
     /// `/v1/license`
     License,
+    /// `/v1/jsonschema`: the schema of an object.
+    Schema(Described),
+    /// `/openapi.json`: this API.
+    OpenApi,
     /// `/healthz`: the agent answers.
     Health,
     /// `/readyz`: the node is in a cluster.
@@ -76,6 +80,29 @@ pub enum Peer {
 /// The media type of Server-Sent Events.
 pub const EVENTS: &str = "text/event-stream";
 
+/// Which object's schema is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Described {
+    /// The query names none.
+    Missing,
+    /// The bootstrap object's.
+    Bootstrap,
+    /// One that there is no schema of.
+    Unknown,
+}
+
+impl Described {
+    /// Reads `object=NAME`; what it does not know is ignored.
+    #[must_use]
+    pub fn from_query(query: &str) -> Self {
+        match query.split('&').find_map(|part| part.strip_prefix("object=")) {
+            None | Some("") => Self::Missing,
+            Some("bootstrap") => Self::Bootstrap,
+            Some(_) => Self::Unknown,
+        }
+    }
+}
+
 /// A request method, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -106,6 +133,16 @@ impl Method {
             _ => Self::Other,
         }
     }
+}
+
+/// What may be done with a resource.
+#[derive(Clone, Copy)]
+enum Offer {
+    Nothing,
+    /// The server as a whole, which only says what it answers to.
+    Options,
+    Post,
+    Read,
 }
 
 impl Resource {
@@ -143,12 +180,24 @@ impl Resource {
         if path == "/v1" || path.starts_with("/v1/") { Self::UnknownV1 } else { Self::Unknown }
     }
 
+    /// The same with what the query asks for.
+    #[must_use]
+    pub fn asked(self, query: &str) -> Self {
+        if let Self::Schema(_) = self { Self::Schema(Described::from_query(query)) } else { self }
+    }
+
     /// The same in a program that was built to be managed.
     #[must_use]
     pub fn from_managed_path(path: &str) -> Self {
         let resource = Self::from_path(path);
-        let managed = || managed(path.strip_suffix('/').unwrap_or(path)).map(Self::Managed);
-        if resource == Self::UnknownV1 { managed().unwrap_or(resource) } else { resource }
+        if !matches!(resource, Self::UnknownV1 | Self::Unknown) {
+            return resource;
+        }
+        match path.strip_suffix('/').unwrap_or(path) {
+            "/v1/jsonschema" => Self::Schema(Described::Missing),
+            "/openapi.json" => Self::OpenApi,
+            path => managed(path).map_or(resource, Self::Managed),
+        }
     }
 
     /// What a PUT changes, where it takes one.
@@ -165,6 +214,8 @@ impl Resource {
             | Self::Cluster
             | Self::Nodes
             | Self::Managed(_)
+            | Self::Schema(_)
+            | Self::OpenApi
             | Self::Health
             | Self::Ready
             | Self::Root
@@ -176,19 +227,13 @@ impl Resource {
         }
     }
 
-    /// The methods that it answers to, for `Allow`; empty where there is no such resource. Where the program was not built to
-    /// be managed nothing takes a PUT.
-    #[must_use]
-    pub const fn allow(self, is_managed: bool) -> &'static str {
-        if is_managed && self.target().is_some() {
-            return "GET, HEAD, PUT, OPTIONS";
-        }
+    /// What may be done with it where nothing is changed by a PUT.
+    #[inline]
+    const fn offer(self) -> Offer {
         match self {
-            Self::Bootstrap(_) | Self::Validate(_) | Self::Peer(Peer::Start | Peer::Finish | Peer::Ask) => {
-                "POST, OPTIONS"
-            }
-            Self::Server => "GET, HEAD, POST, OPTIONS",
-            Self::UnknownV1 | Self::Unknown => "",
+            Self::UnknownV1 | Self::Unknown => Offer::Nothing,
+            Self::Server => Offer::Options,
+            Self::Bootstrap(_) | Self::Validate(_) | Self::Peer(Peer::Start | Peer::Finish | Peer::Ask) => Offer::Post,
             Self::Peer(Peer::Challenge)
             | Self::Status
             | Self::Progress
@@ -197,37 +242,39 @@ impl Resource {
             | Self::Node(_)
             | Self::License
             | Self::Managed(_)
+            | Self::Schema(_)
+            | Self::OpenApi
             | Self::Health
             | Self::Ready
             | Self::Root
-            | Self::Page => "GET, HEAD, OPTIONS",
+            | Self::Page => Offer::Read,
+        }
+    }
+
+    /// The methods that it answers to, for `Allow`; empty where there is no such resource. Where the program was not built to
+    /// be managed nothing takes a PUT.
+    #[must_use]
+    pub const fn allow(self, is_managed: bool) -> &'static str {
+        match self.offer() {
+            Offer::Nothing => "",
+            Offer::Options => "GET, HEAD, POST, OPTIONS",
+            Offer::Post => "POST, OPTIONS",
+            Offer::Read if is_managed && self.target().is_some() => "GET, HEAD, PUT, OPTIONS",
+            Offer::Read => "GET, HEAD, OPTIONS",
         }
     }
 
     /// Whether `method` is one that it answers to; see [`Resource::allow`].
     #[must_use]
+    #[inline]
     pub const fn takes(self, method: Method, is_managed: bool) -> bool {
-        if matches!(method, Method::Put) {
-            return is_managed && self.target().is_some();
-        }
-        match self {
-            Self::UnknownV1 | Self::Unknown => false,
-            Self::Server => matches!(method, Method::Options),
-            Self::Bootstrap(_) | Self::Validate(_) | Self::Peer(Peer::Start | Peer::Finish | Peer::Ask) => {
-                matches!(method, Method::Post | Method::Options)
+        match (self.offer(), method) {
+            (Offer::Nothing, _) | (_, Method::Other) => false,
+            (_, Method::Options) | (Offer::Post, Method::Post) | (Offer::Read, Method::Get | Method::Head) => true,
+            (Offer::Read, Method::Put) => is_managed && self.target().is_some(),
+            (Offer::Options | Offer::Post | Offer::Read, Method::Get | Method::Head | Method::Post | Method::Put) => {
+                false
             }
-            Self::Peer(Peer::Challenge) => matches!(method, Method::Get | Method::Head | Method::Options),
-            Self::Status
-            | Self::Progress
-            | Self::Cluster
-            | Self::Nodes
-            | Self::Node(_)
-            | Self::License
-            | Self::Managed(_)
-            | Self::Health
-            | Self::Ready
-            | Self::Root
-            | Self::Page => matches!(method, Method::Get | Method::Head | Method::Options),
         }
     }
 
@@ -247,6 +294,8 @@ impl Resource {
             | Self::Node(_)
             | Self::License
             | Self::Managed(_)
+            | Self::Schema(_)
+            | Self::OpenApi
             | Self::Root
             | Self::Server
             | Self::UnknownV1
@@ -396,8 +445,8 @@ pub const fn access(resource: Resource, method: Method, standing: Standing, is_m
     match (standing, resource) {
         // Members and joiners know each other by other means than Basic credentials.
         (Standing::Closed { expelled: false }, Resource::Peer(_))
-        | (_, Resource::Health | Resource::Server | Resource::Unknown | Resource::Page)
-        | (Standing::Open | Standing::Closed { .. }, Resource::Ready) => Access::Open,
+        | (_, Resource::Health | Resource::OpenApi | Resource::Server | Resource::Unknown | Resource::Page)
+        | (Standing::Open | Standing::Closed { .. }, Resource::Ready | Resource::Schema(_)) => Access::Open,
         (_, Resource::Peer(_)) => Access::Missing,
         (Standing::Broken, _) => Access::Broken,
         (
@@ -686,6 +735,23 @@ mod tests {
     }
 
     #[test]
+    fn which_schema_is_asked_for() {
+        for (query, asked) in [
+            ("", Described::Missing),
+            ("object", Described::Missing),
+            ("object=", Described::Missing),
+            ("objects=bootstrap", Described::Missing),
+            ("object=bootstrap", Described::Bootstrap),
+            ("x=y&object=bootstrap&z", Described::Bootstrap),
+            ("object=bdb", Described::Unknown),
+            ("object=Bootstrap", Described::Unknown),
+            ("object=bootstrap%20", Described::Unknown),
+        ] {
+            assert_eq!(Described::from_query(query), asked, "{query}");
+        }
+    }
+
+    #[test]
     fn who_may_call_what() {
         let closed = Standing::Closed { expelled: false };
         let expelled = Standing::Closed { expelled: true };
@@ -718,6 +784,12 @@ mod tests {
             (Resource::Health, Method::Get, [Access::Open; 4]),
             (Resource::Page, Method::Get, [Access::Open; 4]),
             (Resource::Ready, Method::Get, [Access::Open, Access::Open, Access::Open, Access::Broken]),
+            (
+                Resource::Schema(Described::Bootstrap),
+                Method::Get,
+                [Access::Open, Access::Open, Access::Open, Access::Broken],
+            ),
+            (Resource::OpenApi, Method::Get, [Access::Open; 4]),
             (
                 Resource::UnknownV1,
                 Method::Get,

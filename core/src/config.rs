@@ -12,7 +12,8 @@ use crate::limits::*;
 use crate::problems::Problems;
 
 mod credentials;
-mod demands;
+pub mod demands;
+pub mod form;
 mod node;
 mod policy;
 mod ports;

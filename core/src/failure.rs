@@ -263,6 +263,23 @@ impl Violation {
 }
 
 impl Cause {
+    /// All codes.
+    pub const CODES: [&'static str; 13] = [
+        "config_error",
+        "connect_error",
+        "access_denied",
+        "invalid_license",
+        "repair_required",
+        "insufficient_node_memory",
+        "insufficient_node_flash",
+        "time_not_sync",
+        "rack_id_required",
+        "socket_directory_mismatch",
+        "node_config_mismatch",
+        "path_error",
+        "internal_error",
+    ];
+
     /// The wire's `error_code`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -462,6 +479,9 @@ mod tests {
             (Cause::PathError {}, "path_error", ""),
             (Cause::InternalError {}, "internal_error", ""),
         ];
+        let mut codes: std::vec::Vec<&str> = cases.iter().map(|(_, code, _)| *code).collect();
+        codes.dedup();
+        assert_eq!(codes, Cause::CODES);
         for (cause, code, fields) in cases {
             let expected =
                 std::format!(r#"{{"error_code":"{code}","error_details":{{"message":"why \"so\""{fields}}}}}"#);

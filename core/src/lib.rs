@@ -5,8 +5,9 @@
 //!
 //! To read in this order: [`machine`] is one attempt's whole life; [`config`] what an attempt is asked to do;
 //! [`failure`] and [`problems`] how it can go wrong; [`status`] what callers see of it; [`cluster`] and [`license`]
-//! what it makes, and [`manage`] what is changed of that and checked later; [`peer`] what the nodes of a cluster say to each other; [`node`] which facts it needs; [`record`]
-//! what survives a restart; [`api`] who may ask for what. Under them lie [`json`], [`mod@write`], its mirror
+//! what it makes, and [`manage`] what is changed of that and checked later; [`peer`] what the nodes of a cluster say to
+//! each other; [`node`] which facts it needs; [`record`] what survives a restart; [`api`] who may ask for what, [`schema`]
+//! and [`openapi`] say it to machines. Under them lie [`json`], [`mod@write`], its mirror
 //! [`fields`], and [`time`].
 
 #![no_std]
@@ -34,9 +35,11 @@ pub mod limits;
 pub mod machine;
 pub mod manage;
 pub mod node;
+pub mod openapi;
 pub mod peer;
 pub mod problems;
 pub mod record;
+pub mod schema;
 pub mod status;
 pub mod time;
 pub mod write;

@@ -27,6 +27,8 @@ use crate::secret::{self, LicenseKey};
 use crate::store::Pair;
 
 mod answers;
+#[cfg(feature = "management")]
+mod described;
 mod door;
 #[cfg(feature = "ui")]
 mod events;

@@ -32,6 +32,7 @@ mod program;
 mod random;
 pub mod record;
 mod relay;
+pub mod schema;
 pub mod sim;
 
 pub use directory::{Directory, Snapshot};

@@ -18,6 +18,91 @@ pub(super) fn check(config: &mut Config, action: Action, seen: &Seen, problems: 
     demands.ports(config);
 }
 
+/// The same demands as members of a JSON Schema, for a bootstrap object of `action`: never stricter, and laxer in one
+/// point, that no two ports may be equal.
+#[must_use]
+pub const fn schema(action: Action) -> &'static str {
+    /// Neither of a pair of members, or both.
+    macro_rules! pair {
+        ($one:literal, $two:literal, "absent") => {
+            concat!(r#"""#, $one, r#"":{"type":"null"},""#, $two, r#"":{"type":"null"}"#)
+        };
+        ($one:literal, $two:literal, "given") => {
+            concat!(r#"""#, $one, r#"":{"type":"string"},""#, $two, r#"":{"type":"string"}"#)
+        };
+    }
+    macro_rules! only_to_join {
+        () => {
+            r#""client_cert":{"type":"null"},"client_key":{"type":"null"},"trusted_ca":{"type":"null"}"#
+        };
+    }
+    match action {
+        Action::CreateCluster => concat!(
+            r#""required":["cluster","credentials"],"properties":{"action":{"enum":["create_cluster",null]},"#,
+            r#""cluster":{"type":"object","required":["name"],"properties":{"name":{"type":"string"},"#,
+            r#""nodes":{"type":["array","null"],"maxItems":0}}},"#,
+            r#""credentials":{"type":"object","required":["username","password"],"properties":{"#,
+            pair!("username", "password", "given"),
+            ",",
+            only_to_join!(),
+            r#"}}},"if":{"required":["policy"],"properties":{"policy":{"type":"object","required":["rack_aware"],"#,
+            r#""properties":{"rack_aware":{"const":true}}}}},"then":{"required":["node"],"properties":{"node":{"#,
+            r#""type":"object","required":["identity"],"properties":{"identity":{"type":"object","#,
+            r#""required":["rack_id"],"properties":{"rack_id":{"type":"string"}}}}}}}"#,
+        ),
+        Action::JoinCluster => concat!(
+            r#""required":["credentials"],"properties":{"action":{"enum":["join_cluster",null]},"#,
+            r#""credentials":{"type":"object","oneOf":[{"required":["username","password"],"properties":{"#,
+            pair!("username", "password", "given"),
+            ",",
+            pair!("client_cert", "client_key", "absent"),
+            r#"}},{"required":["client_cert","client_key"],"properties":{"#,
+            pair!("client_cert", "client_key", "given"),
+            ",",
+            pair!("username", "password", "absent"),
+            r"}}]}}",
+        ),
+        Action::RecoverCluster => concat!(
+            r#""required":["recovery_filename"],"properties":{"action":{"enum":["recover_cluster",null]},"#,
+            r#""recovery_filename":{"type":"string"},"credentials":{"oneOf":[{"type":"null"},{"type":"object","#,
+            r#""required":["username","password"],"properties":{"#,
+            pair!("username", "password", "given"),
+            ",",
+            only_to_join!(),
+            r#"}},{"type":"object","properties":{"#,
+            pair!("username", "password", "absent"),
+            ",",
+            only_to_join!(),
+            r"}}]}}",
+        ),
+    }
+}
+
+/// What an object demands by itself, whatever the action, as members of a JSON Schema; empty where it is nothing. Of the
+/// suffixes it is their array that demands it.
+#[must_use]
+pub const fn schema_of(object: Object) -> &'static str {
+    match object {
+        Object::Identity => concat!(
+            r#""allOf":[{"if":{"required":["use_internal_ipv6"],"properties":{"use_internal_ipv6":{"const":true}}},"#,
+            r#""then":{"properties":{"addr":{"pattern":":"}}}},"#,
+            r#"{"if":{"required":["use_internal_ipv6"],"properties":{"use_internal_ipv6":{"const":false}}},"#,
+            r#""then":{"properties":{"addr":{"not":{"type":"string","pattern":":"}}}}}]"#,
+        ),
+        Object::DnsSuffix => concat!(
+            r#""contains":{"type":"object","required":["cluster_default"],"properties":{"cluster_default":{"const":true}}},"#,
+            r#""minContains":0,"maxContains":1"#,
+        ),
+        Object::Root
+        | Object::Cluster
+        | Object::Node
+        | Object::Paths
+        | Object::Limits
+        | Object::Credentials
+        | Object::Policy => "",
+    }
+}
+
 struct Demands<'a> {
     seen: &'a Seen,
     problems: &'a mut Problems,

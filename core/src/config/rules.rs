@@ -116,6 +116,10 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, &'static str> {
     address.ok_or("is not an IP address (without zone, prefix or port)")
 }
 
+pub(super) fn is_address(text: &str) -> Verdict {
+    address(text).map(|_| ())
+}
+
 /// Four decimal octets without leading zeros, which some read as octal.
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0_u8; 4];

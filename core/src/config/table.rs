@@ -2,6 +2,7 @@
 
 use heapless::{String, Vec};
 
+use super::form::{ADDRESS_BYTES_MAX, Form, Like};
 use super::{Action, BigstoreDriver, Config, DnsSuffix, Placement, ProxyPolicy, Secret, rules};
 use crate::json::Text;
 use crate::limits::*;
@@ -32,6 +33,22 @@ pub enum Object {
 impl Object {
     /// How many there are.
     pub const COUNT: usize = 9;
+
+    /// The member that each element of an array of such objects must have.
+    #[must_use]
+    pub const fn demanded(self) -> Option<&'static str> {
+        match self {
+            Self::DnsSuffix => Some("name"),
+            Self::Root
+            | Self::Cluster
+            | Self::Node
+            | Self::Identity
+            | Self::Paths
+            | Self::Limits
+            | Self::Credentials
+            | Self::Policy => None,
+        }
+    }
 
     /// The names on the way to it.
     #[must_use]
@@ -86,13 +103,13 @@ pub enum Kind {
     /// A whole number between two, both included.
     Integer(u64, u64, fn(&mut Config, u64)),
     /// A string.
-    Text(KeepText),
+    Text(Like, KeepText),
     /// A string whose value the message may name.
-    Quoted(KeepText),
+    Quoted(Like, KeepText),
     /// One of these strings; its position is kept.
     Choice(&'static [&'static str], fn(&mut Config, usize)),
     /// An array of at most so many strings, or one string alone; each is quoted in messages.
-    Texts(usize, KeepText),
+    Texts(usize, Like, KeepText),
     /// An object.
     Object(Object),
     /// An array of at most so many objects; a new one is begun by the function.
@@ -121,6 +138,34 @@ macro_rules! port {
     };
 }
 
+/// The kind of a string for the field `$field`: its capacity is the limit.
+macro_rules! text {
+    ($kind:ident, $form:ident, $($field:ident).+) => {
+        Kind::$kind(
+            Like::new(Form::$form, room(|config| &mut config.$($field).+)),
+            |config, value| text(&mut config.$($field).+, value, const { Form::$form.rule() }),
+        )
+    };
+}
+
+/// The same, where the field is a secret.
+macro_rules! secret {
+    ($form:ident, $($field:ident).+) => {
+        Kind::Text(
+            Like::new(Form::$form, secret_room(|config| &mut config.$($field).+)),
+            |config, value| secret(&mut config.$($field).+, value, const { Form::$form.rule() }),
+        )
+    };
+}
+
+const fn room<const N: usize>(_: fn(&mut Config) -> &mut String<N>) -> usize {
+    N
+}
+
+const fn secret_room<const N: usize>(_: fn(&mut Config) -> &mut Secret<N>) -> usize {
+    N
+}
+
 const ACTIONS: &[&str] = &[Action::ALL[0].name(), Action::ALL[1].name(), Action::ALL[2].name()];
 
 const ROOT: &[Member] = &[
@@ -129,7 +174,7 @@ const ROOT: &[Member] = &[
     member("cluster", Kind::Object(Object::Cluster)),
     member("node", Kind::Object(Object::Node)),
     member("credentials", Kind::Object(Object::Credentials)),
-    member("license", Kind::Text(|config, value| text(&mut config.license, value, rules::anything))),
+    member("license", text!(Text, Anything, license)),
     member("policy", Kind::Object(Object::Policy)),
     member(
         "dns_suffixes",
@@ -150,22 +195,19 @@ const ROOT: &[Member] = &[
             config.retry.seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
         }),
     ),
-    member(
-        "recovery_filename",
-        Kind::Quoted(|config, value| text(&mut config.recovery_filename, value, rules::file_name)),
-    ),
-    member("required_version", Kind::Text(|config, value| text(&mut config.required_version, value, rules::version))),
+    member("recovery_filename", text!(Quoted, FileName, recovery_filename)),
+    member("required_version", text!(Text, Version, required_version)),
     member("user_defined_modules", Kind::Unused),
     member("witness_disk", Kind::Unused),
 ];
 
 const CLUSTER: &[Member] = &[
-    member("name", Kind::Text(|config, value| text(&mut config.cluster.name, value, rules::dns_name))),
+    member("name", text!(Text, DnsName, cluster.name)),
     member(
         "nodes",
-        Kind::Texts(CONTACTS_MAX, |config, value| {
+        Kind::Texts(CONTACTS_MAX, Like::new(Form::Contact, NODE_ADDRESS_BYTES_MAX), |config, value| {
             let mut contact = String::new();
-            text(&mut contact, value, rules::contact)?;
+            text(&mut contact, value, const { Form::Contact.rule() })?;
             keep(&mut config.cluster.nodes, contact)
         }),
     ),
@@ -189,20 +231,20 @@ const NODE: &[Member] = &[
 const IDENTITY: &[Member] = &[
     member(
         "addr",
-        Kind::Quoted(|config, value| {
+        Kind::Quoted(ADDRESS, |config, value| {
             config.node.identity.addr = Some(address(value)?);
             Ok(())
         }),
     ),
     member(
         "external_addr",
-        Kind::Texts(EXTERNAL_ADDRESSES_MAX, |config, value| {
+        Kind::Texts(EXTERNAL_ADDRESSES_MAX, ADDRESS.once(), |config, value| {
             let address = address(value)?;
             let addresses = &mut config.node.identity.external_addr;
             if addresses.contains(&address) { Err(Reason::Rule("is given twice")) } else { keep(addresses, address) }
         }),
     ),
-    member("name", Kind::Text(|config, value| text(&mut config.node.identity.name, value, rules::anything))),
+    member("name", text!(Text, Anything, node.identity.name)),
     member(
         "uid",
         Kind::Integer(1, u32::MAX as u64, |config, uid| {
@@ -211,22 +253,16 @@ const IDENTITY: &[Member] = &[
     ),
     member("accept_servers", Kind::Bool(|config, value| config.node.identity.accept_servers = value)),
     member("use_internal_ipv6", Kind::Bool(|config, value| config.node.identity.use_internal_ipv6 = Some(value))),
-    member("rack_id", Kind::Text(|config, value| text(&mut config.node.identity.rack_id, value, rules::rack))),
-    member(
-        "second_rack_id",
-        Kind::Text(|config, value| text(&mut config.node.identity.second_rack_id, value, rules::rack)),
-    ),
+    member("rack_id", text!(Text, Rack, node.identity.rack_id)),
+    member("second_rack_id", text!(Text, Rack, node.identity.second_rack_id)),
     member("override_rack_id", Kind::Bool(|config, value| config.node.identity.override_rack_id = value)),
 ];
 
 const PATHS: &[Member] = &[
-    member(
-        "persistent_path",
-        Kind::Quoted(|config, value| text(&mut config.node.paths.persistent, value, rules::path)),
-    ),
-    member("ephemeral_path", Kind::Quoted(|config, value| text(&mut config.node.paths.ephemeral, value, rules::path))),
-    member("bigstore_path", Kind::Quoted(|config, value| text(&mut config.node.paths.bigstore, value, rules::path))),
-    member("ccs_persistent_path", Kind::Quoted(|config, value| text(&mut config.node.paths.ccs, value, rules::path))),
+    member("persistent_path", text!(Quoted, Path, node.paths.persistent)),
+    member("ephemeral_path", text!(Quoted, Path, node.paths.ephemeral)),
+    member("bigstore_path", text!(Quoted, Path, node.paths.bigstore)),
+    member("ccs_persistent_path", text!(Quoted, Path, node.paths.ccs)),
 ];
 
 const LIMITS: &[Member] = &[
@@ -245,11 +281,11 @@ const LIMITS: &[Member] = &[
 ];
 
 const CREDENTIALS: &[Member] = &[
-    member("username", Kind::Text(|config, value| text(&mut config.credentials.username, value, rules::username))),
-    member("password", Kind::Text(|config, value| secret(&mut config.credentials.password, value, rules::password))),
-    member("client_cert", Kind::Text(|config, value| text(&mut config.credentials.client_cert, value, rules::pem))),
-    member("client_key", Kind::Text(|config, value| secret(&mut config.credentials.client_key, value, rules::pem))),
-    member("trusted_ca", Kind::Text(|config, value| text(&mut config.credentials.trusted_ca, value, rules::pem))),
+    member("username", text!(Text, Username, credentials.username)),
+    member("password", secret!(Password, credentials.password)),
+    member("client_cert", text!(Text, Pem, credentials.client_cert)),
+    member("client_key", secret!(Pem, credentials.client_key)),
+    member("trusted_ca", text!(Text, Pem, credentials.trusted_ca)),
 ];
 
 const PROXY_POLICIES: &[&str] = &[ProxyPolicy::ALL[0].name(), ProxyPolicy::ALL[1].name(), ProxyPolicy::ALL[2].name()];
@@ -283,8 +319,8 @@ const POLICY: &[Member] = &[
 const DNS_SUFFIX: &[Member] = &[
     member(
         "name",
-        Kind::Text(|config, value| match config.dns_suffixes.last_mut() {
-            Some(suffix) => text(&mut suffix.name, value, rules::dns_name),
+        Kind::Text(Like::new(Form::DnsName, HOST_BYTES_MAX), |config, value| match config.dns_suffixes.last_mut() {
+            Some(suffix) => text(&mut suffix.name, value, const { Form::DnsName.rule() }),
             None => Ok(()),
         }),
     ),
@@ -293,7 +329,7 @@ const DNS_SUFFIX: &[Member] = &[
     member("use_internal_addr", Kind::Bool(|config, value| suffix(config, |suffix| suffix.use_internal_addr = value))),
     member(
         "slaves",
-        Kind::Texts(SUFFIX_SLAVES_MAX, |config, value| {
+        Kind::Texts(SUFFIX_SLAVES_MAX, ADDRESS, |config, value| {
             let address = address(value)?;
             config.dns_suffixes.last_mut().map_or(Ok(()), |suffix| keep(&mut suffix.slaves, address))
         }),
@@ -334,8 +370,7 @@ fn secret<const N: usize>(
     })
 }
 
-/// The longest text that an address has; a longer one is none.
-const ADDRESS_BYTES_MAX: usize = 64;
+const ADDRESS: Like = Like::new(Form::Address, ADDRESS_BYTES_MAX);
 
 fn address(value: Text<'_>) -> Result<core::net::IpAddr, Reason> {
     if let Some(plain) = value.plain() {

@@ -123,15 +123,17 @@ impl<'a> Walk<'a, '_> {
     fn pop(&mut self, frame: Frame) -> Result<(), Fault> {
         self.frames.pop();
         if let Some(element) = frame.element {
-            self.demand_suffix_name(frame);
+            self.demand_member(frame);
             return self.element(frame.object, element.saturating_add(1));
         }
         Ok(())
     }
 
-    fn demand_suffix_name(&mut self, frame: Frame) {
-        if !self.seen.value(frame.object, "name") {
-            self.problems.add(Spot { frame, name: "name", index: None }.place(), "is required");
+    fn demand_member(&mut self, frame: Frame) {
+        if let Some(name) = frame.object.demanded()
+            && !self.seen.value(frame.object, name)
+        {
+            self.problems.add(Spot { frame, name, index: None }.place(), "is required");
         }
         if let Some(values) = self.seen.values.get_mut(frame.object as usize) {
             *values = 0;
@@ -190,7 +192,7 @@ impl<'a> Walk<'a, '_> {
                 Ok(value) if (min..=max).contains(&value) => keep(self.config, value),
                 _ => self.problems.add(spot.place(), Whole(min, max)),
             },
-            (Kind::Text(keep), Token::Text(text)) => self.text(keep, text, spot, false),
+            (Kind::Text(_, keep), Token::Text(text)) => self.text(keep, text, spot, false),
             (Kind::Choice(choices, keep), Token::Text(text)) => {
                 match choices.iter().position(|choice| text.is(choice)) {
                     Some(choice) => {
@@ -200,8 +202,8 @@ impl<'a> Walk<'a, '_> {
                     None => self.problems.add(spot.place(), OneOf(choices)),
                 }
             }
-            (Kind::Quoted(keep) | Kind::Texts(_, keep), Token::Text(text)) => self.text(keep, text, spot, true),
-            (Kind::Texts(max, keep), Token::ArrayStart) => return self.texts(max, keep, spot),
+            (Kind::Quoted(_, keep) | Kind::Texts(_, _, keep), Token::Text(text)) => self.text(keep, text, spot, true),
+            (Kind::Texts(max, _, keep), Token::ArrayStart) => return self.texts(max, keep, spot),
             (Kind::Object(object), Token::ObjectStart) => self.push(object, None),
             (Kind::Objects(_, object, _), Token::ArrayStart) => return self.element(object, 0),
             (Kind::Unused, token) => {
@@ -306,7 +308,7 @@ fn expected(kind: Kind) -> &'static str {
     match kind {
         Kind::Bool(_) => "must be true or false",
         Kind::Integer(..) => "must be a whole number",
-        Kind::Text(_) | Kind::Quoted(_) | Kind::Choice(..) => "must be a string",
+        Kind::Text(..) | Kind::Quoted(..) | Kind::Choice(..) => "must be a string",
         Kind::Texts(..) => "must be an array of strings, or one string",
         Kind::Object(_) => "must be an object",
         Kind::Objects(..) => "must be an array of objects",

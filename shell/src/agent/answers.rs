@@ -31,7 +31,7 @@ pub struct Call {
     watch: Watch,
 }
 
-/// Whether this program was built to be managed: see [`Resource::allow`].
+/// Whether this program was built to be managed: see [`Resource::from_managed_path`].
 const IS_MANAGED: bool = cfg!(feature = "management");
 
 /// Connections that wait for the progress to change, at the same time, streams of events among them; further ones are
@@ -84,6 +84,7 @@ impl Agent {
         let resource = from_path(head.path);
         #[cfg(not(feature = "ui"))]
         let resource = if resource == Resource::Page { Resource::Unknown } else { resource };
+        let resource = resource.asked(head.query);
         let watch = if resource == Resource::Progress { watch(head) } else { Watch::default() };
         let own_name = |name: &str| self.is_own_name(name);
         Call {
@@ -159,16 +160,17 @@ impl Agent {
 
     /// Goes on with a request whose caller may make it.
     pub(super) fn permitted(&mut self, call: &Call, reply: &mut Reply<'_>) -> Step {
-        let allow = call.resource.allow(IS_MANAGED);
-        if allow.is_empty() {
-            return self.nothing(reply);
-        }
         if !call.resource.takes(call.method, IS_MANAGED) {
+            let allow = call.resource.allow(IS_MANAGED);
+            if allow.is_empty() {
+                return self.nothing(reply);
+            }
             return self.document(405, allow, reply, |_, writer| {
                 write_error(http::error_code(405), "the method is not one of Allow", writer);
             });
         }
         if call.method == Method::Options {
+            let allow = call.resource.allow(IS_MANAGED);
             return self.send(&Answer { status: 200, allow, ..Answer::default() }, reply);
         }
         match call.resource {
@@ -195,8 +197,12 @@ impl Agent {
             }
             #[cfg(feature = "management")]
             Resource::Managed(managed) => self.managed(managed, reply),
+            #[cfg(feature = "management")]
+            Resource::Schema(described) => self.schema(described, reply),
+            #[cfg(feature = "management")]
+            Resource::OpenApi => self.openapi(reply),
             #[cfg(not(feature = "management"))]
-            Resource::Managed(_) => Step::Answered,
+            Resource::Managed(_) | Resource::Schema(_) | Resource::OpenApi => Step::Answered,
             Resource::Server | Resource::UnknownV1 | Resource::Unknown => Step::Answered,
         }
     }
@@ -400,6 +406,8 @@ impl Agent {
                 | Resource::Bootstrap(_)
                 | Resource::Validate(_)
                 | Resource::Managed(_)
+                | Resource::Schema(_)
+                | Resource::OpenApi
                 | Resource::Health
                 | Resource::Ready
                 | Resource::Page
