@@ -43,6 +43,8 @@ const ALLOW_PLAINTEXT: Flag = flag("allow-plaintext", "", "talk to other machine
 const STORE: Flag = flag("store", "WHERE", "the cluster's record: embedded, or etcd=URL,… [embedded]");
 const STORE_PREFIX: Flag = flag("store-prefix", "TEXT", "how its keys in etcd begin [/bootstrapd/]");
 const STORE_USER: Flag = flag("store-user", "NAME", "who this node is to etcd [nobody]");
+#[cfg(feature = "tls")]
+const STORE_CA: Flag = flag("store-ca", "FILE", "whose certificates etcd may show, PEM");
 const STORE_PASSWORD_FILE: Flag = flag("store-password-file", "FILE", "a file with the password for that");
 
 /// `serve`
@@ -62,12 +64,18 @@ pub const SERVE: Verb = Verb {
             "where other nodes reach this one [the node's address and the port of a listener]",
         ),
         ALLOW_PLAINTEXT,
+        #[cfg(feature = "tls")]
+        flag("tls-cert", "FILE", "the certificate that it shows, PEM; read again on SIGHUP [one of its own]"),
+        #[cfg(feature = "tls")]
+        flag("tls-key", "FILE", "the certificate's key, PEM"),
         flag("beat", "SECONDS", "how often members say that they are there [5]"),
         flag("max-clock-skew", "SECONDS", "how far the clock of a joiner may be off [5]"),
         STORE,
         STORE_PREFIX,
         STORE_USER,
         STORE_PASSWORD_FILE,
+        #[cfg(feature = "tls")]
+        STORE_CA,
         flag("socket-dir", "DIR", "compared when a node joins [/run/bootstrapd]"),
         flag("config-dir", "DIR", "likewise [/etc/bootstrapd]"),
         flag("install-dir", "DIR", "likewise [/opt/bootstrapd]"),
@@ -97,6 +105,8 @@ const MOVE: Verb = Verb {
         STORE_PREFIX,
         STORE_USER,
         STORE_PASSWORD_FILE,
+        #[cfg(feature = "tls")]
+        STORE_CA,
         ALLOW_PLAINTEXT,
         YES,
     ],
@@ -119,6 +129,8 @@ const RECOVER: Verb = Verb {
         STORE_PREFIX,
         STORE_USER,
         STORE_PASSWORD_FILE,
+        #[cfg(feature = "tls")]
+        STORE_CA,
         ALLOW_PLAINTEXT,
         YES,
     ],
@@ -126,6 +138,8 @@ const RECOVER: Verb = Verb {
 
 #[cfg(feature = "client")]
 mod client {
+    #[cfg(feature = "tls")]
+    use super::STORE_CA;
     use super::{
         ALLOW_PLAINTEXT, Flag, IN_PLACE, PERSISTENT_PATH, RESET, SERVE, STATE_DIR, STORE, STORE_PASSWORD_FILE,
         STORE_PREFIX, STORE_USER, Verb, YES, flag,
@@ -134,18 +148,52 @@ mod client {
     const URL: Flag = flag("url", "URL", "the node [http://127.0.0.1:8080]");
     const USER: Flag = flag("user", "NAME", "the administrator, once the node is in a cluster");
     const PASSWORD_FILE: Flag = flag("password-file", "FILE", "a file with the password, or BOOTSTRAPD_PASSWORD");
+    #[cfg(feature = "tls")]
+    const FINGERPRINT: Flag =
+        flag("fingerprint", "SHA256", "the only certificate to trust, as the node's log shows it");
+    #[cfg(feature = "tls")]
+    const CACERT: Flag = flag("cacert", "FILE", "whose certificates to trust, PEM; the system's are not");
+    #[cfg(feature = "tls")]
+    const INSECURE: Flag = flag("insecure", "", "trust any certificate [only on this machine]");
     const JSON: Flag = flag("json", "", "print JSON");
     const TIMEOUT: Flag = flag("timeout", "SECONDS", "how long to wait [300]");
     const NO_WAIT: Flag = flag("no-wait", "", "return once the attempt is accepted");
 
+    const ASKING: &[Flag] = &[
+        URL,
+        USER,
+        PASSWORD_FILE,
+        JSON,
+        #[cfg(feature = "tls")]
+        FINGERPRINT,
+        #[cfg(feature = "tls")]
+        CACERT,
+        #[cfg(feature = "tls")]
+        INSECURE,
+    ];
+    const ATTEMPTING: &[Flag] = &[
+        URL,
+        USER,
+        PASSWORD_FILE,
+        JSON,
+        TIMEOUT,
+        NO_WAIT,
+        #[cfg(feature = "tls")]
+        FINGERPRINT,
+        #[cfg(feature = "tls")]
+        CACERT,
+        #[cfg(feature = "tls")]
+        INSECURE,
+    ];
+
     /// A verb that asks once.
     const fn question(name: &'static str, operand: Option<&'static str>, help: &'static str) -> Verb {
-        Verb { name, operand, help, flags: &[URL, USER, PASSWORD_FILE, JSON] }
+        Verb { name, operand, help, flags: ASKING }
     }
 
     /// A verb that starts an attempt.
     const fn attempt(name: &'static str, help: &'static str) -> Verb {
-        Verb { name, operand: Some("[FILE]"), help, flags: &[URL, USER, PASSWORD_FILE, JSON, TIMEOUT, NO_WAIT] }
+        Verb { name, operand: Some("[FILE]"), help, flags: ATTEMPTING }
     }
 
     const STATUS: Verb = question("status", None, "show a node's bootstrap status");
@@ -160,6 +208,12 @@ mod client {
             JSON,
             TIMEOUT,
             NO_WAIT,
+            #[cfg(feature = "tls")]
+            FINGERPRINT,
+            #[cfg(feature = "tls")]
+            CACERT,
+            #[cfg(feature = "tls")]
+            INSECURE,
             IN_PLACE,
             STATE_DIR,
             PERSISTENT_PATH,
@@ -167,6 +221,8 @@ mod client {
             STORE_PREFIX,
             STORE_USER,
             STORE_PASSWORD_FILE,
+            #[cfg(feature = "tls")]
+            STORE_CA,
             ALLOW_PLAINTEXT,
             YES,
         ],
@@ -180,7 +236,19 @@ mod client {
         name: "wait",
         operand: None,
         help: "wait until a node's bootstrap has ended",
-        flags: &[URL, USER, PASSWORD_FILE, JSON, TIMEOUT],
+        flags: &[
+            URL,
+            USER,
+            PASSWORD_FILE,
+            JSON,
+            TIMEOUT,
+            #[cfg(feature = "tls")]
+            FINGERPRINT,
+            #[cfg(feature = "tls")]
+            CACERT,
+            #[cfg(feature = "tls")]
+            INSECURE,
+        ],
     };
     const NODES: Verb = question("nodes", None, "list the nodes of a node's cluster");
 

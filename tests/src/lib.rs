@@ -33,6 +33,7 @@ mod random;
 pub mod record;
 mod relay;
 pub mod sim;
+pub mod tls;
 
 pub use directory::{Directory, Snapshot};
 pub use http::{Answer, Connection, Request, basic};

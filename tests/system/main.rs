@@ -17,6 +17,7 @@ mod etcd;
 mod hosts;
 mod hundred;
 mod save;
+mod tls;
 mod trace;
 
 use std::process::Command;

@@ -71,7 +71,7 @@ impl Server {
             slot.connection.expire(&mut self.shared);
             return self.go_on(index, 0);
         }
-        let can_answer = slot.backlog.is_empty() && !slot.connection.is_closing();
+        let can_answer = !slot.is_blocked() && !slot.connection.is_closing();
         if can_answer {
             slot.connection.expire(&mut self.shared);
         }
