@@ -337,7 +337,7 @@ impl Server {
         if slot.is_blocked() {
             open = slot.flush(shared, now);
             #[cfg(feature = "ui")]
-            if open && slot.backlog.is_empty() {
+            if open && !slot.is_blocked() {
                 slot.connection.catch_up(shared);
             }
         }

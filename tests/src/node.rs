@@ -276,9 +276,9 @@ impl Node {
     /// What the log says of the certificate that it shows.
     pub fn fingerprint(&self) -> String {
         let log = self.log();
-        let lines = log.lines().filter(|line| line.contains("certificate") && line.contains("sha256="));
+        let mut lines = log.lines().rev().filter(|line| line.contains("certificate") && line.contains("sha256="));
         let (_, quoted) =
-            lines.last().unwrap_or_else(|| panic!("no fingerprint: {log}")).split_once("sha256=\"").unwrap();
+            lines.next().unwrap_or_else(|| panic!("no fingerprint: {log}")).split_once("sha256=\"").unwrap();
         quoted.split('"').next().unwrap().to_owned()
     }
 

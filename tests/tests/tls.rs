@@ -246,7 +246,7 @@ fn what_begins_like_tls_and_is_none_is_closed_at_once() {
 fn a_handshake_may_take_16_kib_and_no_more() {
     let node = Node::start();
     // A message that announces more than it needs, in whole records.
-    let message = [&[1, 0, 0xF0, 0][..], &[0; 61_440]].concat();
+    let message = [&[1, 0, 0xF0, 0][..], &vec![0; 61_440]].concat();
     let mut stream = TcpStream::connect(node.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     for (index, piece) in message.chunks(2_000).enumerate() {
