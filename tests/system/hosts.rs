@@ -195,8 +195,8 @@ fn without_plain_http_hosts_are_one_cluster_over_tls_and_clients_must_speak_it()
     // They beat, over TLS as well.
     thread::sleep(Duration::from_secs(4));
     let nodes = secure(&founder, &Request::get("/v1/nodes").login(USER, PASSWORD)).json();
-    let states: Vec<_> = nodes.as_array().unwrap().iter().map(|node| node["status"].as_str().unwrap()).collect();
-    assert_eq!(states, ["active", "active", "active"]);
+    let listed: Vec<_> = nodes.as_array().unwrap().iter().map(|node| node["status"].as_str().unwrap()).collect();
+    assert_eq!(listed, ["active", "active", "active"]);
     // A host that has nothing but plain HTTP is talked to where that is allowed.
     let listener = TcpListener::bind(SocketAddr::new("10.77.0.254".parse().unwrap(), 0)).unwrap();
     let plain = listener.local_addr().unwrap();
