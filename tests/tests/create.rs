@@ -196,7 +196,11 @@ fn everything_accepted_is_served_afterwards_also_after_a_restart() {
             "software_version": "0.1.0-1",
         });
         assert_holds(&document, &facts);
-        assert_eq!(node.get_as_admin("/v1/nodes").json(), json!([document]));
+        // In one second: the clock is in it.
+        eventually("the same in the list", || {
+            let document = node.get_as_admin("/v1/nodes/1").json();
+            (node.get_as_admin("/v1/nodes").json() == json!([document])).then_some(())
+        });
         for unknown in ["/v1/nodes/2", "/v1/nodes/0", "/v1/nodes/4294967295"] {
             let answer = node.get_as_admin(unknown);
             assert_eq!((answer.status, answer.error_code()), (404, "not_found".to_owned()), "{unknown}");
