@@ -16,6 +16,7 @@ use crate::problems::{Name, Place, Problems};
 
 pub mod check;
 mod refusal;
+pub mod schema;
 mod table;
 
 pub use refusal::Refusal;

@@ -134,24 +134,28 @@ fn write_value(kind: Kind, is_nullable: bool, writer: &mut Writer<'_>) {
             }
             writer.value("null").close(']');
         }
-        Kind::Texts(max, like, _) => {
-            writer.name("anyOf").open('[').open('{');
-            write_type("array", is_nullable, writer);
-            write_number("maxItems", max, writer);
-            if like.is_once {
-                writer.name("uniqueItems").bool(true);
-            }
-            writer.name("items").open('{');
-            write_text(like, false, writer);
-            writer.close('}').close('}').open('{');
-            write_text(like, false, writer);
-            writer.close('}').close(']');
-        }
+        Kind::Texts(max, like, _) => write_texts(max, like, is_nullable, writer),
         Kind::Object(_) | Kind::Objects(..) | Kind::Unused => {}
     }
 }
 
-fn write_text(like: Like, is_nullable: bool, writer: &mut Writer<'_>) {
+/// Writes what a list of texts may be, which one text is as well.
+pub(crate) fn write_texts(max: usize, like: Like, is_nullable: bool, writer: &mut Writer<'_>) {
+    writer.name("anyOf").open('[').open('{');
+    write_type("array", is_nullable, writer);
+    write_number("maxItems", max, writer);
+    if like.is_once {
+        writer.name("uniqueItems").bool(true);
+    }
+    writer.name("items").open('{');
+    write_text(like, false, writer);
+    writer.close('}').close('}').open('{');
+    write_text(like, false, writer);
+    writer.close('}').close(']');
+}
+
+/// Writes what a text may be.
+pub(crate) fn write_text(like: Like, is_nullable: bool, writer: &mut Writer<'_>) {
     write_type("string", is_nullable, writer);
     // No text has more characters than bytes.
     write_number("maxLength", like.bytes_max.into(), writer);

@@ -12,8 +12,9 @@
 )]
 
 use bootstrapd_tests::body::{self, PASSWORD, USER};
+use bootstrapd_tests::cluster::{all_list, of};
 use bootstrapd_tests::schema::Schemas;
-use bootstrapd_tests::{Answer, Node, Request};
+use bootstrapd_tests::{Answer, Node, Request, licence};
 use serde_json::{Value, json};
 
 const SCHEMA: &str = "/v1/jsonschema?object=bootstrap";
@@ -124,7 +125,7 @@ fn answer_is_described(api: &Schemas, path: &str, method: &str, answer: &Answer)
     }
 }
 
-const GETS: [(&str, &str); 15] = [
+const GETS: [(&str, &str); 22] = [
     ("/v1/bootstrap", "/v1/bootstrap"),
     ("/v1/bootstrap/progress", "/v1/bootstrap/progress"),
     ("/v1/bootstrap/progress", "/v1/bootstrap/progress?after=x"),
@@ -132,7 +133,14 @@ const GETS: [(&str, &str); 15] = [
     ("/v1/nodes", "/v1/nodes"),
     ("/v1/nodes/{uid}", "/v1/nodes/1"),
     ("/v1/nodes/{uid}", "/v1/nodes/2"),
+    ("/v1/nodes/check/{uid}", "/v1/nodes/check/1"),
+    ("/v1/nodes/check/{uid}", "/v1/nodes/check/3"),
+    ("/v1/cluster/check", "/v1/cluster/check"),
+    ("/v1/cluster/policy", "/v1/cluster/policy"),
     ("/v1/license", "/v1/license"),
+    ("/v1/bdbs", "/v1/bdbs"),
+    ("/v1/modules", "/v1/modules"),
+    ("/v1/users", "/v1/users"),
     ("/v1/jsonschema", SCHEMA),
     ("/v1/jsonschema", "/v1/jsonschema"),
     ("/openapi.json", OPENAPI),
@@ -185,4 +193,158 @@ fn what_the_node_answers_is_described() {
     let wrong = node.call(&Request::post(create, "{}").login(USER, "wrong"));
     assert_eq!(wrong.status, 401);
     answer_is_described(&api, create, "post", &wrong);
+}
+
+/// Puts a body, whose answer must be as described; the status.
+fn puts(api: &Schemas, node: &Node, (path, target): (&str, &str), body: &str) -> u16 {
+    let answer = node.call(&Request::put(target, body).login(USER, PASSWORD));
+    answer_is_described(api, path, "put", &answer);
+    answer.status
+}
+
+const NODE: (&str, &str) = ("/v1/nodes/{uid}", "/v1/nodes/1");
+const LICENSE: (&str, &str) = ("/v1/license", "/v1/license");
+const POLICY: (&str, &str) = ("/v1/cluster/policy", "/v1/cluster/policy");
+
+#[test]
+fn what_the_node_answers_to_changes_and_checks_is_described() {
+    let alone = Node::start_with(&["--license-key", &licence::public_key()]);
+    let api = api(&alone);
+    for put in [NODE, LICENSE, POLICY] {
+        assert_eq!(puts(&api, &alone, put, "{}"), 503);
+    }
+    let flash = alone.state_file("flash");
+    std::fs::create_dir(&flash).unwrap();
+    let mut founding = body::create_with("/node/bigstore_driver", "speedb".into());
+    body::set(&mut founding, "/node/paths/bigstore_path", flash.to_str().unwrap().into());
+    body::set(&mut founding, "/node/identity/name", "one".into());
+    body::set(&mut founding, "/node/identity/second_rack_id", "s".into());
+    assert_eq!(alone.attempt(&founding)["state"], "completed", "{}", alone.log());
+    let limited = |name: &str, value: Value| {
+        let mut statement = licence::statement();
+        statement[name] = value;
+        json!({"license": licence::signed(&statement)}).to_string()
+    };
+    let name = alone.get_as_admin("/v1/cluster").json()["name"].clone();
+    let good = limited("cluster_name", name);
+    let forged = json!({"license": licence::forged(&licence::statement())}).to_string();
+    for (put, body, status) in [
+        (NODE, "{", 400),
+        (NODE, r#"{"addr":"10.0.0.1"}"#, 400),
+        (("/v1/nodes/{uid}", "/v1/nodes/9"), "{}", 404),
+        (POLICY, r#"{"rack_aware":true}"#, 400),
+        (NODE, r#"{"rack_id":"r"}"#, 200),
+        (NODE, r#"{"rack_id":"s"}"#, 406),
+        (POLICY, r#"{"rack_aware":true}"#, 200),
+        (LICENSE, r#"{"license":"x"}"#, 400),
+        (LICENSE, &forged, 400),
+        (LICENSE, &limited("expiration_date", json!("2020-01-02T00:00:00Z")), 406),
+        (LICENSE, &good, 200),
+    ] {
+        assert_eq!(puts(&api, &alone, put, body), status, "{put:?} {body}");
+    }
+    gets_are_described(&api, &alone);
+    for put in [NODE, LICENSE, POLICY] {
+        let (path, target) = put;
+        let wrong = [
+            (401, Request::put(target, "{}")),
+            (411, Request::new("PUT", target).login(USER, PASSWORD)),
+            (413, Request::put(target, " ".repeat(64 * 1024 + 1)).login(USER, PASSWORD)),
+            (403, Request::put(target, "{}").login(USER, PASSWORD).header("Origin", "null")),
+            (415, Request::typeless("PUT", target, "{}").login(USER, PASSWORD).header("Content-Type", "text/plain")),
+        ];
+        for (status, request) in wrong {
+            let answer = alone.call(&request);
+            assert_eq!(answer.status, status, "{path}");
+            answer_is_described(&api, path, "put", &answer);
+        }
+    }
+    let mut nodes = of(3);
+    all_list(&nodes, 3);
+    for put in [NODE, LICENSE, POLICY] {
+        assert_eq!(puts(&api, &nodes[1], put, "{}"), 409);
+    }
+    nodes[0].kill9();
+    bootstrapd_tests::eventually("the founder is missed", || {
+        (nodes[1].get_as_admin("/v1/nodes/check/2").json()["result"] == false).then_some(())
+    });
+    gets_are_described(&api, &nodes[1]);
+}
+
+/// Values for members of PUTs that are right somewhere, or nearly.
+fn values() -> Vec<Value> {
+    let texts = [
+        "",
+        " ",
+        "\t\n\u{c}\r ",
+        "\u{a0}",
+        "x",
+        "r-1",
+        "1r",
+        "r-",
+        "r_R9",
+        "ä",
+        "::1",
+        "127.0.0.1",
+        "127.0.0.01",
+        "a.b",
+    ];
+    let mut values: Vec<Value> = texts.iter().map(|text| json!(text)).collect();
+    values.extend([63, 64, 65, 4096, 4097].map(|length| json!("r".repeat(length))));
+    values.extend([16, 17].map(|count| (0..count).map(|index| json!(format!("10.0.0.{index}"))).collect()));
+    values.extend([
+        json!(null),
+        json!(true),
+        json!(false),
+        json!(0),
+        json!(1),
+        json!(1.5),
+        json!({}),
+        json!({"x": [null]}),
+        json!([]),
+        json!([[]]),
+        json!([null]),
+        json!(["::1", "10.0.0.1"]),
+        json!(["::1", "::1"]),
+        json!(["::1", "x"]),
+    ]);
+    values
+}
+
+#[test]
+fn what_the_schema_of_a_put_refuses_the_node_refuses_and_nothing_else() {
+    let node = Node::created();
+    let api = api(&node);
+    let mut connection = node.connect();
+    let (mut taken, mut refused) = (0, 0);
+    for (path, target) in [NODE, LICENSE, POLICY] {
+        let pointer = &api.document()["paths"][path]["put"]["requestBody"]["content"]["application/json"]["schema"];
+        let pointer = pointer["$ref"].as_str().unwrap()[1..].to_owned();
+        let schema = api.document().pointer(&pointer).unwrap();
+        let names = schema["properties"].as_object().unwrap().keys().cloned();
+        let mut bodies: Vec<Value> = values();
+        for name in names.chain(["nobody_knows".to_owned()]) {
+            // What nothing changes is told by its name: a few values do.
+            let is_fixed = schema["properties"][&name]["type"] == "null";
+            for value in values().into_iter().rev().take(if is_fixed { 14 } else { usize::MAX }) {
+                let mut body = json!({});
+                body[&name] = value;
+                bodies.push(body.clone());
+                if target == LICENSE.1 && name != "license" {
+                    body["license"] = "x".into();
+                    bodies.push(body);
+                }
+            }
+        }
+        for body in bodies {
+            let answer = connection.call(&Request::put(target, body.to_string()).login(USER, PASSWORD));
+            let is_refused = answer.status == 400 && answer.error_code() == "config_error";
+            let described = api.check(&pointer, &body);
+            assert_eq!(is_refused, described.is_err(), "{target} {body}: {answer:?} {described:?}");
+            answer_is_described(&api, path, "put", &answer);
+            refused += u32::from(is_refused);
+            taken += u32::from(!is_refused);
+        }
+    }
+    assert!(taken > 50 && refused > 500, "{taken} {refused}");
 }

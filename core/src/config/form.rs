@@ -43,14 +43,14 @@ pub struct Like {
 impl Like {
     /// Texts of this form, of at most so many bytes.
     #[must_use]
-    pub(super) const fn new(form: Form, bytes_max: usize) -> Self {
+    pub(crate) const fn new(form: Form, bytes_max: usize) -> Self {
         assert!(bytes_max < u16::MAX as usize);
         #[expect(clippy::cast_possible_truncation, reason = "checked, by the compiler")]
         Self { form, bytes_max: bytes_max as u16, is_once: false }
     }
 
     /// The same, not twice in a list.
-    pub(super) const fn once(self) -> Self {
+    pub(crate) const fn once(self) -> Self {
         Self { is_once: true, ..self }
     }
 }

@@ -89,8 +89,9 @@ impl Refusal {
                 writer.display(format_args!("the node with the uid {uid} is in the rack \"{rack}\", for good"));
             }
             Self::RackRequired(uids) => {
-                writer.text("every node needs a rack_id before the cluster can be rack-aware");
-                writer.name("error_details").open('{').name("uids").open('[');
+                const SENTENCE: &str = "every node needs a rack_id before the cluster can be rack-aware";
+                writer.text(SENTENCE).name("error_details").open('{').name("message").text(SENTENCE);
+                writer.name("uids").open('[');
                 for uid in uids {
                     writer.number(u64::from(*uid));
                 }

@@ -81,6 +81,10 @@ const fn post(id: &'static str, summary: &'static str, body: &'static str, answe
     Operation { method: Method::Post, id, summary, parameters: "", body: Some(body), answers, refusals: &[] }
 }
 
+const fn put(id: &'static str, summary: &'static str, body: &'static str, refusals: &'static [u16]) -> Operation {
+    Operation { method: Method::Put, id, summary, parameters: "", body: Some(body), answers: CHANGED, refusals }
+}
+
 const fn shown(schema: &'static str) -> Answer {
     Answer { status: 200, means: "The document", shows: Shows::Document(schema) }
 }
@@ -91,6 +95,8 @@ const fn path(template: &'static str, operations: &'static [Operation]) -> Path 
 
 const ACCEPTED: &[Answer] =
     &[Answer { status: 200, means: "The attempt is durable and under way", shows: Shows::Nothing }];
+
+const CHANGED: &[Answer] = &[Answer { status: 200, means: "It is so, durably", shows: Shows::Nothing }];
 
 const VALIDATED: &[Answer] = &[
     Answer { status: 200, means: "It would not fail before its first change", shows: Shows::Document("nothing") },
@@ -155,9 +161,38 @@ pub const PATHS: &[Path] = &[
         template: "/v1/nodes/{uid}",
         sample: "/v1/nodes/1",
         parameters: UID,
-        operations: &[get("node", "One of the cluster's nodes", "", &[shown("node")], &[404])],
+        operations: &[
+            get("node", "One of the cluster's nodes", "", &[shown("node")], &[404]),
+            put("change_node", "Changes a node; its rack once", "node_change", &[404, 406]),
+        ],
     },
-    path("/v1/license", &[get("license", "The cluster's licence", "", &[shown("license")], &[])]),
+    Path {
+        template: "/v1/nodes/check/{uid}",
+        sample: "/v1/nodes/check/1",
+        parameters: UID,
+        operations: &[get("check_node", "Whether a node is well", "", &[shown("node_check")], &[404])],
+    },
+    path(
+        "/v1/cluster/check",
+        &[get("check_cluster", "Whether all nodes are well", "", &[shown("cluster_check")], &[])],
+    ),
+    path(
+        "/v1/cluster/policy",
+        &[
+            get("policy", "Defaults for what the cluster runs", "", &[shown("policy")], &[]),
+            put("change_policy", "Makes the cluster rack-aware", "policy_change", &[406]),
+        ],
+    ),
+    path(
+        "/v1/license",
+        &[
+            get("license", "The cluster's licence", "", &[shown("license")], &[]),
+            put("change_license", "Gives the cluster another licence", "license_change", &[406]),
+        ],
+    ),
+    path("/v1/bdbs", &[get("databases", "The cluster's databases: there is none", "", &[shown("none")], &[])]),
+    path("/v1/modules", &[get("modules", "The cluster's modules: there is none", "", &[shown("none")], &[])]),
+    path("/v1/users", &[get("users", "Who administers the cluster", "", &[shown("users")], &[])]),
     path(
         "/v1/jsonschema",
         &[get("jsonschema", "The JSON Schema of an object", OBJECT, &[shown("any_object")], &[404])],

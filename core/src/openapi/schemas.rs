@@ -2,6 +2,7 @@
 
 use crate::config::{Action, BigstoreDriver, Placement, ProxyPolicy};
 use crate::failure::{Cause, TriedReason, Violation};
+use crate::manage::{self, Target};
 use crate::schema;
 use crate::status::State;
 use crate::write::Writer;
@@ -28,6 +29,8 @@ enum Is {
     /// An object of this schema.
     Object(&'static str),
     Texts,
+    /// An array of whole numbers that are not negative.
+    Counts,
     /// An array of objects of this schema.
     Objects(&'static str),
 }
@@ -77,6 +80,7 @@ const OBJECTS: &[(&str, &[Field])] = &[
             may("expected", Is::Text),
             may("actual", Is::Text),
             may("mismatches", Is::Objects("mismatch")),
+            may("uids", Is::Counts),
         ],
     ),
     ("problem", &[must("pointer", Is::Text), must("message", Is::Text)]),
@@ -167,6 +171,20 @@ const OBJECTS: &[(&str, &[Field])] = &[
             may("total_memory", Is::Count),
             may("cores", Is::Count),
             must("software_version", Is::Text),
+            must("use_internal_ipv6", Is::Bool),
+            must("shard_count", Is::Count),
+            must("shard_list", Is::Counts),
+            may("architecture", Is::Text),
+            may("os_version", Is::Text),
+            may("os_name", Is::Text),
+            may("os_family", Is::Text),
+            may("ephemeral_storage_path", Is::Text),
+            may("ephemeral_storage_size", Is::Count),
+            may("persistent_storage_path", Is::Text),
+            may("persistent_storage_size", Is::Count),
+            may("bigredis_storage_path", Is::Text),
+            may("system_time", Is::Time),
+            may("uptime", Is::Count),
         ],
     ),
     (
@@ -188,6 +206,39 @@ const OBJECTS: &[(&str, &[Field])] = &[
             must("envoy_mgmt_server_port", Is::Count),
             must("gossip_envoy_admin_port", Is::Count),
             must("dns_suffixes", Is::Objects("dns_suffix")),
+            may("bigstore_driver", word!(BigstoreDriver)),
+            must("email_alerts", Is::Bool),
+            must("handle_redirects", Is::Bool),
+            must("options_method_forbidden", Is::Bool),
+            must("password_complexity", Is::Bool),
+            must("slave_ha", Is::Bool),
+            must("upgrade_mode", Is::Bool),
+        ],
+    ),
+    (
+        "policy",
+        &[
+            must("default_fork_evict_ram", Is::Bool),
+            must("default_non_sharded_proxy_policy", word!(ProxyPolicy)),
+            must("default_sharded_proxy_policy", word!(ProxyPolicy)),
+            must("default_shards_placement", word!(Placement)),
+            must("rack_aware", Is::Bool),
+            must("shards_overbooking", Is::Bool),
+        ],
+    ),
+    ("node_check", &[must("node_uid", Is::Count), must("result", Is::Bool), may("error", Is::Text)]),
+    ("cluster_check", &[must("cluster_test_result", Is::Bool), must("nodes", Is::Objects("node_check"))]),
+    (
+        "user",
+        &[
+            must("uid", Is::Count),
+            must("email", Is::Text),
+            must("name", Is::Text),
+            must("role", Is::Text),
+            must("auth_method", Is::Text),
+            must("status", Is::Text),
+            must("email_alerts", Is::Bool),
+            must("password_issue_date", Is::Time),
         ],
     ),
     (
@@ -218,9 +269,15 @@ const OBJECTS: &[(&str, &[Field])] = &[
     ("any_object", &[]),
 ];
 
+/// The bodies of PUTs.
+const CHANGES: [(&str, Target); 3] =
+    [("node_change", Target::Node(0)), ("license_change", Target::License), ("policy_change", Target::Policy)];
+
 /// Schemas of another kind.
 const OTHERS: &str = concat!(
     r##""nodes":{"type":"array","items":{"$ref":"#/components/schemas/node"}},"##,
+    r##""users":{"type":"array","items":{"$ref":"#/components/schemas/user"}},"##,
+    r#""none":{"type":"array","maxItems":0},"#,
     r#""nothing":{"type":"object","maxProperties":0}"#,
 );
 
@@ -237,6 +294,10 @@ pub(super) fn write(writer: &mut Writer<'_>) {
             write_kind(field.is, writer);
         }
         writer.close('}').close('}');
+    }
+    for (name, target) in CHANGES {
+        writer.name(name);
+        manage::schema::write(target, writer);
     }
     writer.value(OTHERS).name("bootstrap");
     schema::write_object(writer);
@@ -255,6 +316,7 @@ fn write_kind(is: Is, writer: &mut Writer<'_>) {
         Is::Count => _ = writer.value(r#"{"type":"integer","minimum":0}"#),
         Is::Number => _ = writer.value(r#"{"type":"integer"}"#),
         Is::Bool => _ = writer.value(r#"{"type":"boolean"}"#),
+        Is::Counts => _ = writer.value(r#"{"type":"array","items":{"type":"integer","minimum":0}}"#),
         Is::Texts => _ = writer.value(r#"{"type":"array","items":{"type":"string"}}"#),
         Is::Word(words) => {
             writer.open('{').name("enum").open('[');

@@ -5,7 +5,7 @@ use std::vec::Vec;
 use serde_json::Value;
 
 use super::*;
-use crate::api::{Described, Peer};
+use crate::api::{Described, Managed, Peer};
 use crate::config::Action;
 use crate::limits::CLUSTER_RECORD_BYTES_MAX;
 
@@ -29,7 +29,14 @@ fn is_public(resource: Resource) -> bool {
         | Resource::Nodes
         | Resource::Node(_)
         | Resource::License
-        | Resource::Managed(_)
+        | Resource::Managed(
+            Managed::ClusterCheck
+            | Managed::NodeCheck(_)
+            | Managed::Policy
+            | Managed::Databases
+            | Managed::Modules
+            | Managed::Users,
+        )
         | Resource::Schema(_)
         | Resource::OpenApi
         | Resource::Health
@@ -58,6 +65,12 @@ fn public() -> Vec<Resource> {
         Resource::Ready,
         Resource::Root,
         Resource::Page,
+        Resource::Managed(Managed::ClusterCheck),
+        Resource::Managed(Managed::NodeCheck(1)),
+        Resource::Managed(Managed::Policy),
+        Resource::Managed(Managed::Databases),
+        Resource::Managed(Managed::Modules),
+        Resource::Managed(Managed::Users),
     ];
     for action in Action::ALL {
         all.extend([Resource::Bootstrap(action), Resource::Validate(action)]);
@@ -123,6 +136,7 @@ fn who_may_call_is_said() {
     assert_eq!(security("/healthz", "get"), "null");
     assert_eq!(security("/openapi.json", "get"), "null");
     assert_eq!(security("/v1/nodes/{uid}", "get"), r#"[{"basic":[]}]"#);
+    assert_eq!(security("/v1/nodes/{uid}", "put"), r#"[{"basic":[]}]"#);
     assert_eq!(security("/v1/bootstrap", "get"), r#"[{"basic":[]},{}]"#);
     assert_eq!(security("/v1/bootstrap/create_cluster", "post"), r#"[{"basic":[]},{}]"#);
 }

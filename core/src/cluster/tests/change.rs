@@ -102,7 +102,8 @@ fn racks_matter_once_every_node_has_one_and_then_for_good() {
     assert_eq!(refused, Refusal::RackRequired([1, 3].into_iter().collect()));
     assert_eq!((refused.status(), refused.code()), (400, "rack_id_required"));
     let document = written(|writer| refused.write(writer));
-    assert_eq!(document["error_details"], json!({"uids": [1, 3]}));
+    let details = json!({"message": document["description"], "uids": [1, 3]});
+    assert_eq!(document["error_details"], details);
     assert!(!cluster.policy.rack_aware);
     for uid in [1, 3] {
         changes(&mut cluster, &node(uid, &json!({"rack_id": "r"})));
