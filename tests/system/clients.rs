@@ -17,7 +17,7 @@ const CREATE: &str = "/v1/bootstrap/create_cluster";
 const JOIN: &str = "/v1/bootstrap/join_cluster";
 
 /// How many seconds a client has. Only one that never ends needs them.
-const PATIENCE: &str = "60";
+const PATIENCE: &str = "300";
 
 fn https(node: &Node) -> String {
     format!("https://{}", node.address())
