@@ -317,7 +317,12 @@ impl Node {
             if matches!(status["state"].as_str(), Some("completed" | "error")) {
                 return status;
             }
-            assert!(start.elapsed() < AT_ONCE, "the attempt does not end: {status}\n{}", self.log());
+            assert!(
+                start.elapsed() < AT_ONCE,
+                "the attempt does not end: {status}\n{}\n{}",
+                self.get("/v1/bootstrap/progress").text(),
+                self.log()
+            );
             thread::sleep(Duration::from_millis(2));
         }
     }
