@@ -121,6 +121,8 @@ pub enum TriedReason {
     Itself,
     /// It is another machine, and plain HTTP to one was not allowed.
     Plaintext,
+    /// Its certificate is not trusted, or it shows none.
+    Untrusted,
     /// It is a member, but the founder, who alone admits, does not answer.
     NoFounder,
     /// It is the founder and has just started, or has too much to do.
@@ -137,7 +139,7 @@ pub enum TriedReason {
 
 impl TriedReason {
     /// All reasons.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NotFound,
         Self::BadAddress,
         Self::Refused,
@@ -146,6 +148,7 @@ impl TriedReason {
         Self::NotAMember,
         Self::Itself,
         Self::Plaintext,
+        Self::Untrusted,
         Self::NoFounder,
         Self::NotReady,
         Self::NeedsRecovery,
@@ -157,7 +160,7 @@ impl TriedReason {
     /// Whether another try can end in another way.
     #[must_use]
     pub const fn may_change(self) -> bool {
-        !matches!(self, Self::BadAddress | Self::Itself | Self::Plaintext)
+        !matches!(self, Self::BadAddress | Self::Itself | Self::Plaintext | Self::Untrusted)
     }
 
     /// The wire's words.
@@ -172,6 +175,7 @@ impl TriedReason {
             Self::NotAMember => "not a member of a cluster",
             Self::Itself => "this node itself",
             Self::Plaintext => "plain HTTP to another machine is not allowed",
+            Self::Untrusted => "its certificate is not trusted",
             Self::NoFounder => "the founder of its cluster does not answer, nobody can join",
             Self::NotReady => "not ready to admit anybody, try again",
             Self::NoStore => "the store of its cluster's record does not answer, nobody can join",

@@ -25,7 +25,8 @@ pub const VERSION: u32 = 1;
 
 const CHECKSUM: Crc<u64> = Crc::<u64>::new(&CRC_64_XZ);
 /// A newline, sixteen hexadecimal digits, a newline.
-const TRAILER_BYTES: usize = 18;
+/// The length of a [`trailer`].
+pub const TRAILER_BYTES: usize = 18;
 
 /// Which record it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,11 +124,7 @@ fn body(kind: Kind, bytes: &[u8]) -> Result<&[u8], Fault> {
     if !bytes.starts_with(b"bootstrapd ") {
         return Err(if bytes.is_empty() { Fault::Torn } else { Fault::Foreign });
     }
-    let length = bytes.len().checked_sub(TRAILER_BYTES).ok_or(Fault::Torn)?;
-    let (content, found) = bytes.split_at_checked(length).ok_or(Fault::Torn)?;
-    if found != trailer(content) {
-        return Err(Fault::Torn);
-    }
+    let content = whole(bytes).ok_or(Fault::Torn)?;
     let rest = content.strip_prefix(kind.header().as_bytes()).ok_or(Fault::Foreign)?;
     let line = rest.iter().position(|byte| *byte == b'\n').ok_or(Fault::Torn)?;
     let (version, body) = rest.split_at_checked(line).ok_or(Fault::Torn)?;
@@ -138,7 +135,16 @@ fn body(kind: Kind, bytes: &[u8]) -> Result<&[u8], Fault> {
     body.get(1..).ok_or(Fault::Torn)
 }
 
-fn trailer(content: &[u8]) -> [u8; TRAILER_BYTES] {
+/// The content of a file that ends in its [`trailer`]; `None` where it is damaged.
+#[must_use]
+pub fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let (content, found) = bytes.split_at_checked(bytes.len().checked_sub(TRAILER_BYTES)?)?;
+    (found == trailer(content)).then_some(content)
+}
+
+/// The checksum that a file of the agent's ends in: a line, behind an empty one.
+#[must_use]
+pub fn trailer(content: &[u8]) -> [u8; TRAILER_BYTES] {
     let mut trailer = [b'\n'; TRAILER_BYTES];
     let checksum = CHECKSUM.checksum(content);
     for (index, digit) in trailer.iter_mut().skip(1).take(16).enumerate() {

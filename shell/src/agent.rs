@@ -255,6 +255,7 @@ impl Agent {
             default_port: config.ports.cnm_https,
             allow_plaintext: self.others.habits.allow_plaintext,
             own,
+            trusted_ca: config.credentials.trusted_ca.as_str().to_owned(),
             username: config.credentials.username.as_str().to_owned(),
             password: Zeroizing::new(config.credentials.password.expose().to_vec()),
             request,
@@ -351,6 +352,8 @@ impl Agent {
                 let next = self.handle(who, Event::Contacted(contacted));
                 self.drive(who, next);
             }
+            // The loop's own.
+            Done::Certificate(_) => {}
             Done::Work(Who::Record, Outcome::Saved(result)) => self.kept(&result),
             #[cfg(feature = "management")]
             Done::Work(_, Outcome::Examined(found)) => self.examined(&found),
@@ -493,6 +496,12 @@ impl Agent {
             self.news.push(News::Progress);
         }
         std::mem::take(&mut self.news)
+    }
+
+    /// Whether other machines are talked to in plain HTTP.
+    #[must_use]
+    pub const fn allows_plaintext(&self) -> bool {
+        self.others.habits.allow_plaintext
     }
 
     /// The threads.

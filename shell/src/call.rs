@@ -1,14 +1,16 @@
 //! One request to an HTTP server and its answer, within a time: to a node, or to what keeps a cluster's record.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{IpAddr, TcpStream, ToSocketAddrs as _};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use bootstrapd_core::limits::CLUSTER_RECORD_BYTES_MAX;
 use zeroize::Zeroizing;
 
 use crate::http::{Chunks, FIELDS_MAX, HEAD_BYTES_MAX, Refused};
+use crate::line::Line;
+use crate::tls::Trust;
 
 /// The longest body of an answer: a record in base64, and something around it.
 const BODY_BYTES_MAX: usize = 2 * CLUSTER_RECORD_BYTES_MAX;
@@ -18,13 +20,19 @@ const BODY_BYTES_MAX: usize = 2 * CLUSTER_RECORD_BYTES_MAX;
 pub struct Server {
     /// `HOST:PORT`, as `Host` says it.
     authority: String,
+    /// Whose certificate is good, where TLS is to be spoken.
+    trust: Option<Trust>,
 }
 
 impl Server {
-    /// Reads `http://HOST[:PORT]` with an optional slash; the port is 80 unless it says another.
+    /// Reads `http://HOST[:PORT]` with an optional slash; the port is 80 unless it says another. With TLS built in also
+    /// `https://`, and 443; then `trust` says whose certificate is good.
     #[must_use]
-    pub fn parse(url: &str) -> Option<Self> {
-        let authority = url.strip_prefix("http://")?;
+    pub fn parse(url: &str, trust: Option<&Trust>) -> Option<Self> {
+        let (authority, port, trust) = match url.strip_prefix("http://") {
+            Some(authority) => (authority, 80, None),
+            None => (url.strip_prefix("https://").filter(|_| trust.is_some())?, 443, trust.cloned()),
+        };
         let authority = authority.strip_suffix('/').unwrap_or(authority);
         let odd = |character: char| character.is_whitespace() || character.is_control() || "/?#@\\".contains(character);
         if authority.is_empty() || authority.contains(odd) {
@@ -33,14 +41,24 @@ impl Server {
         let has_port = authority.rsplit_once(':').is_some_and(|(host, port)| {
             !host.is_empty() && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
         });
-        let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
-        Some(Self { authority })
+        let authority = if has_port { authority.to_owned() } else { format!("{authority}:{port}") };
+        Some(Self { authority, trust })
+    }
+
+    fn host(&self) -> &str {
+        self.authority.rsplit_once(':').map(|(host, _)| host.trim_matches(['[', ']'])).unwrap_or_default()
+    }
+
+    /// Whether it is asked in plain HTTP.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.trust.is_none()
     }
 
     /// Whether it says that it is on this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        let host = self.authority.rsplit_once(':').map(|(host, _)| host.trim_matches(['[', ']'])).unwrap_or_default();
+        let host = self.host();
         host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|host: IpAddr| host.is_loopback())
     }
 
@@ -83,21 +101,29 @@ impl Server {
         }
         request.extend_from_slice(b"\r\n");
         request.extend_from_slice(body.unwrap_or_default());
-        let mut stream = self.connect(end)?;
-        stream.set_write_timeout(Some(left(end)?))?;
-        stream.write_all(&request)?;
-        read_answer(&mut stream, end)
+        let mut line = self.connect(end, self.trust.as_ref())?;
+        line.send(&request)?;
+        read_answer(&mut line)
     }
 
-    fn connect(&self, end: Instant) -> io::Result<TcpStream> {
+    fn connect(&self, end: Instant, trust: Option<&Trust>) -> io::Result<Line> {
         let mut last = no_answer("the name has no address");
         for address in self.authority.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, left(end)?) {
-                Ok(stream) => return Ok(stream),
+            match Line::open(address, end, trust.map(|trust| (trust, self.host()))) {
+                Ok(line) => return Ok(line),
                 Err(error) => last = error,
             }
         }
         Err(last)
+    }
+
+    /// SHA-256 of its certificate, also where it is asked in plain HTTP; `None` where it does not show one in time.
+    #[cfg(all(feature = "client", feature = "tls"))]
+    #[must_use]
+    pub fn fingerprint(&self, patience: Duration) -> Option<String> {
+        let trust = self.trust.as_ref().unwrap_or(&Trust::Anybody);
+        let line = self.connect(Instant::now().checked_add(patience)?, Some(trust)).ok()?;
+        line.session().and_then(crate::tls::Client::fingerprint)
     }
 }
 
@@ -107,18 +133,11 @@ impl fmt::Display for Server {
     }
 }
 
-/// What is left of the time; none is an error, as sockets take no time of zero.
-fn left(end: Instant) -> io::Result<Duration> {
-    let left = end.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
-}
-
-fn read_answer(stream: &mut TcpStream, end: Instant) -> io::Result<Answer> {
+fn read_answer(line: &mut Line) -> io::Result<Answer> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 16 * 1024];
     loop {
-        stream.set_read_timeout(Some(left(end)?))?;
-        let count = stream.read(&mut buffer)?;
+        let count = line.receive(&mut buffer)?;
         bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
         match read(&bytes, count == 0) {
             Ok(Some(answer)) => return Ok(answer),

@@ -15,7 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::call::{Answer, Server};
 use crate::client::answer::lookup;
+use crate::line::Mismatch;
 use crate::options::{self, Values, Verb};
+use crate::tls::{self, Trust};
 use crate::{exit, gate, secret};
 
 mod answer;
@@ -31,6 +33,9 @@ pub use complete::complete;
 const TIMEOUT_SECONDS: u64 = 300;
 /// How long `status` and `nodes` wait for their one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What `status` waits for a certificate, which a node that was built without TLS does not have.
+#[cfg(feature = "tls")]
+const FINGERPRINT_PATIENCE: Duration = Duration::from_secs(2);
 /// The same of `validate`: a node may try everything that it was told to contact.
 const VALIDATE_PATIENCE: Duration = Duration::from_secs(35);
 /// The least that one poll may take.
@@ -99,7 +104,11 @@ fn unanswered(error: &io::Error, server: &Server) -> Ended {
     if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) {
         return (exit::TIMED_OUT, format!("timed out: {server} does not answer"));
     }
-    (exit::UNREACHABLE, format!("cannot reach {server}: {error}"))
+    let mut message = format!("cannot reach {server}: {error}");
+    if matches!(Mismatch::of(error), Some(Mismatch::Untrusted(_))) {
+        message.push_str("; give --cacert, or --fingerprint once you have compared it with the node's log");
+    }
+    (exit::UNREACHABLE, message)
 }
 
 /// What the command line asks for.
@@ -120,8 +129,10 @@ impl Asked {
             Ok(values.text(name).map_err(usage)?.or_else(|| std::env::var(old).ok().filter(|text| !text.is_empty())))
         };
         let url = text("url", "REDIS_ENTERPRISE_URL")?.unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
-        let server =
-            Server::parse(&url).ok_or_else(|| usage(format!("--url takes http://HOST[:PORT], not {url:?}")))?;
+        let trust = trust(values, &url)?;
+        let takes = if tls::IS_BUILT_IN { "http[s]" } else { "http" };
+        let server = Server::parse(&url, trust.as_ref());
+        let server = server.ok_or_else(|| usage(format!("--url takes {takes}://HOST[:PORT], not {url:?}")))?;
         let seconds = match values.text("timeout").map_err(usage)? {
             None => TIMEOUT_SECONDS,
             Some(text) => text.parse().map_err(|_| usage(format!("--timeout takes whole seconds, not {text:?}")))?,
@@ -187,6 +198,31 @@ impl Asked {
     }
 }
 
+/// Whose certificate is good. What the system trusts is not asked: a node's certificate is its own.
+#[cfg(feature = "tls")]
+fn trust(values: &Values, url: &str) -> Result<Option<Trust>, Ended> {
+    if let Some(text) = values.text("fingerprint").map_err(usage)? {
+        let trust = Trust::in_fingerprint(&text);
+        let problem = || usage(format!("--fingerprint takes 64 hexadecimal digits, not {text:?}"));
+        return trust.map(Some).ok_or_else(problem);
+    }
+    let authorities = tls::named(values, "cacert", Some("REDIS_ENTERPRISE_CA_CERT"));
+    if let Some(trust) = authorities.map_err(|(code, why)| (code, format!("bootstrapd: {why}")))? {
+        return Ok(Some(trust));
+    }
+    let insecure = std::env::var("REDIS_ENTERPRISE_INSECURE").unwrap_or_default();
+    let is_insecure = values.is_on("insecure") || !matches!(&*insecure, "" | "0" | "false");
+    let server = Server::parse(url, Some(&Trust::Anybody));
+    let is_alone = server.is_some_and(|server| server.is_loopback());
+    Ok(Some(if is_insecure || is_alone { Trust::Anybody } else { Trust::Nobody }))
+}
+
+#[cfg(not(feature = "tls"))]
+#[expect(clippy::unnecessary_wraps, reason = "as with TLS")]
+const fn trust(_: &Values, _: &str) -> Result<Option<Trust>, Ended> {
+    Ok(None)
+}
+
 /// The password, from a file or a variable: never from the command line, where others read it.
 fn password(values: &Values) -> Result<Zeroizing<Vec<u8>>, Ended> {
     if let Some(file) = values.one("password-file") {
@@ -205,7 +241,14 @@ fn basic(user: &str, password: &[u8]) -> Zeroizing<String> {
 fn status(asked: &Asked) -> Result<(), Ended> {
     let answer = asked.get(STATUS_PATH)?;
     let (document, _) = status_document(&answer)?;
-    asked.print(document, answer::for_people);
+    asked.print(document, |document| {
+        let text = answer::for_people(document);
+        #[cfg(feature = "tls")]
+        if let Some(fingerprint) = asked.server.fingerprint(FINGERPRINT_PATIENCE) {
+            return format!("{text}{:<10} SHA-256 {fingerprint}\n", "tls");
+        }
+        text
+    });
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::agent::{Agent, Call, News, Purpose, Reply, Step};
 use crate::http::{self, Body, Head, Refused};
+use crate::tls;
 
 mod body;
 mod rank;
@@ -60,6 +61,8 @@ enum Wait {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of the request or of the connection by itself")]
 pub struct Connection {
     source: IpAddr,
+    /// How a URL that leads here begins.
+    scheme: &'static str,
     phase: Phase,
     /// The current request's body, until its phase takes it.
     body: Body,
@@ -82,6 +85,7 @@ impl Connection {
     pub const fn new(source: IpAddr, now: u64) -> Self {
         Self {
             source,
+            scheme: "http",
             phase: Phase::Head,
             body: Body::None,
             head_only: false,
@@ -93,6 +97,27 @@ impl Connection {
             since: now,
             deadline: now.saturating_add(REQUEST_MS),
         }
+    }
+
+    /// Whether nobody else can listen to it.
+    #[must_use]
+    pub const fn may_be_plain(&self) -> bool {
+        self.source.to_canonical().is_loopback()
+    }
+
+    /// It speaks TLS.
+    pub const fn is_secure(&mut self) {
+        self.scheme = "https";
+    }
+
+    /// It speaks plain HTTP, which is not answered.
+    pub fn is_plain(&mut self, shared: &mut Shared) {
+        // Whatever it has sent was for other ears.
+        shared.secret_seen = true;
+        self.refuse(
+            Refused { status: 400, reason: "plain HTTP from another machine is not answered: use https" },
+            shared,
+        );
     }
 
     /// When it has waited long enough, in milliseconds of uptime.
@@ -154,7 +179,8 @@ impl Connection {
     pub const fn is_unblocked(&mut self, now: u64) {
         #[cfg(feature = "ui")]
         self.block_stream(false);
-        if matches!(self.phase, Phase::Head) {
+        // A handshake's output is no answer: its deadline stands.
+        if matches!(self.phase, Phase::Head) && self.started {
             self.rest(now);
         }
     }
@@ -232,6 +258,11 @@ impl Connection {
                     _ => length,
                 }
             }
+            // Who would speak TLS waits for an answer, and would not send the end of any line.
+            Ok(None) if !tls::IS_BUILT_IN && input.first() == Some(&0x16) => {
+                self.refuse(Refused { status: 400, reason: "TLS is not built in" }, shared);
+                0
+            }
             Ok(None) => {
                 if !self.started && !input.is_empty() {
                     self.started = true;
@@ -259,7 +290,7 @@ impl Connection {
         self.is_1_0 = head.is_1_0;
         self.expects_continue = head.expects_continue && Framing::of(head.body).is_some();
         shared.secret_seen |= head.authorization.is_some();
-        let call = shared.agent.call(head);
+        let call = shared.agent.call(head, self.scheme);
         let source = self.source;
         self.step(shared, Some(&call), |agent, reply| agent.begin(&call, head.authorization, source, reply));
     }

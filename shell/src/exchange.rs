@@ -1,13 +1,15 @@
 //! One agent calls another: a connection, a few requests one after the other, one deadline for all of them.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Instant;
 
 use bootstrapd_core::limits::CLUSTER_RECORD_BYTES_MAX;
 
 use crate::http::HEAD_BYTES_MAX;
+use crate::line::Line;
 use crate::seal;
+use crate::tls::Trust;
 
 /// The longest answer: a record, sealed.
 const ANSWER_BYTES_MAX: usize = CLUSTER_RECORD_BYTES_MAX + seal::OVERHEAD_BYTES;
@@ -16,21 +18,18 @@ pub const MEDIA_TYPE: &str = "application/octet-stream";
 
 /// A connection to another agent.
 pub struct Exchange {
-    stream: TcpStream,
+    line: Line,
     host: SocketAddr,
-    end: Instant,
 }
 
 impl Exchange {
-    /// Connects; `patience` is for all that follows, too.
+    /// Connects until `end`, which is for all that follows, too; with TLS, if `tls` says how far to trust the other side and
+    /// what it is called.
     ///
     /// # Errors
     /// The system's.
-    pub fn connect(address: SocketAddr, patience: Duration) -> io::Result<Self> {
-        let end = Instant::now().checked_add(patience).ok_or(ErrorKind::TimedOut)?;
-        let stream = TcpStream::connect_timeout(&address, patience)?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, host: address, end })
+    pub fn connect(address: SocketAddr, end: Instant, tls: Option<(&Trust, &str)>) -> io::Result<Self> {
+        Ok(Self { line: Line::open(address, end, tls)?, host: address })
     }
 
     /// Sends one request and reads its answer: the status and the body.
@@ -42,26 +41,18 @@ impl Exchange {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {length}\r\n\r\n"
         );
-        self.stream.set_write_timeout(Some(self.left()?))?;
-        self.stream.write_all(&[head.as_bytes(), body].concat())?;
+        self.line.send(&[head.as_bytes(), body].concat())?;
         let mut answer = Vec::new();
         let mut buffer = [0; 16 * 1024];
         loop {
             if let Some(found) = read(&answer)? {
                 return Ok(found);
             }
-            self.stream.set_read_timeout(Some(self.left()?))?;
-            match self.stream.read(&mut buffer)? {
+            match self.line.receive(&mut buffer)? {
                 0 => return Err(ErrorKind::UnexpectedEof.into()),
                 count => answer.extend_from_slice(buffer.get(..count).unwrap_or_default()),
             }
         }
-    }
-
-    /// What is left of the time; none is an error, as sockets take no time of zero.
-    fn left(&self) -> io::Result<Duration> {
-        let left = self.end.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
     }
 }
 

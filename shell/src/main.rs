@@ -6,6 +6,10 @@ use bootstrapd_shell::options::{self, Command};
 use bootstrapd_shell::{exit, offline, serve};
 
 fn main() -> ExitCode {
+    #[cfg(feature = "tls")]
+    if std::env::args_os().nth(1).is_some_and(|word| word == bootstrapd_shell::tls::certificate::VERB) {
+        return ExitCode::from(bootstrapd_shell::tls::certificate::print());
+    }
     let code = match options::parse(std::env::args_os().skip(1)) {
         Ok(Command::Print(text)) => {
             options::print(&text);

@@ -46,6 +46,8 @@ const SETUP_TOKEN_FILE: Flag =
 const STORE: Flag = flag("store", "WHERE", "the cluster's record: embedded, or etcd=URL,… [embedded]");
 const STORE_PREFIX: Flag = flag("store-prefix", "TEXT", "how its keys in etcd begin [/bootstrapd/]");
 const STORE_USER: Flag = flag("store-user", "NAME", "who this node is to etcd [nobody]");
+#[cfg(feature = "tls")]
+const STORE_CA: Flag = flag("store-ca", "FILE", "whose certificates etcd may show, PEM");
 const STORE_PASSWORD_FILE: Flag = flag("store-password-file", "FILE", "a file with the password for that");
 
 /// `serve`
@@ -68,12 +70,18 @@ pub const SERVE: Verb = Verb {
         SETUP_TOKEN_FILE,
         flag("bootstrap-window", "SECONDS", "before a cluster, take a POST only so long after the start [for ever]"),
         flag("open-status", "", "in a cluster, say without credentials that the bootstrap is completed"),
+        #[cfg(feature = "tls")]
+        flag("tls-cert", "FILE", "the certificate that it shows, PEM; read again on SIGHUP [one of its own]"),
+        #[cfg(feature = "tls")]
+        flag("tls-key", "FILE", "the certificate's key, PEM"),
         flag("beat", "SECONDS", "how often members say that they are there [5]"),
         flag("max-clock-skew", "SECONDS", "how far the clock of a joiner may be off [5]"),
         STORE,
         STORE_PREFIX,
         STORE_USER,
         STORE_PASSWORD_FILE,
+        #[cfg(feature = "tls")]
+        STORE_CA,
         flag("socket-dir", "DIR", "compared when a node joins [/run/bootstrapd]"),
         flag("config-dir", "DIR", "likewise [/etc/bootstrapd]"),
         flag("install-dir", "DIR", "likewise [/opt/bootstrapd]"),
@@ -103,6 +111,8 @@ const MOVE: Verb = Verb {
         STORE_PREFIX,
         STORE_USER,
         STORE_PASSWORD_FILE,
+        #[cfg(feature = "tls")]
+        STORE_CA,
         ALLOW_PLAINTEXT,
         YES,
     ],
@@ -125,6 +135,8 @@ const RECOVER: Verb = Verb {
         STORE_PREFIX,
         STORE_USER,
         STORE_PASSWORD_FILE,
+        #[cfg(feature = "tls")]
+        STORE_CA,
         ALLOW_PLAINTEXT,
         YES,
     ],
@@ -132,6 +144,8 @@ const RECOVER: Verb = Verb {
 
 #[cfg(feature = "client")]
 mod client {
+    #[cfg(feature = "tls")]
+    use super::STORE_CA;
     use super::{
         ALLOW_PLAINTEXT, Flag, IN_PLACE, PERSISTENT_PATH, RESET, SERVE, SETUP_TOKEN_FILE, STATE_DIR, STORE,
         STORE_PASSWORD_FILE, STORE_PREFIX, STORE_USER, Verb, YES, flag,
@@ -140,24 +154,71 @@ mod client {
     const URL: Flag = flag("url", "URL", "the node [http://127.0.0.1:8080]");
     const USER: Flag = flag("user", "NAME", "the administrator, once the node is in a cluster");
     const PASSWORD_FILE: Flag = flag("password-file", "FILE", "a file with the password, or BOOTSTRAPD_PASSWORD");
+    #[cfg(feature = "tls")]
+    const FINGERPRINT: Flag =
+        flag("fingerprint", "SHA256", "the only certificate to trust, as the node's log shows it");
+    #[cfg(feature = "tls")]
+    const CACERT: Flag = flag("cacert", "FILE", "whose certificates to trust, PEM; the system's are not");
+    #[cfg(feature = "tls")]
+    const INSECURE: Flag = flag("insecure", "", "trust any certificate [only on this machine]");
     const JSON: Flag = flag("json", "", "print JSON");
     const TIMEOUT: Flag = flag("timeout", "SECONDS", "how long to wait [300]");
     const NO_WAIT: Flag = flag("no-wait", "", "return once the attempt is accepted");
 
+    const ASKING: &[Flag] = &[
+        URL,
+        USER,
+        PASSWORD_FILE,
+        JSON,
+        #[cfg(feature = "tls")]
+        FINGERPRINT,
+        #[cfg(feature = "tls")]
+        CACERT,
+        #[cfg(feature = "tls")]
+        INSECURE,
+    ];
+    const VALIDATING: &[Flag] = &[
+        URL,
+        USER,
+        PASSWORD_FILE,
+        SETUP_TOKEN_FILE,
+        JSON,
+        #[cfg(feature = "tls")]
+        FINGERPRINT,
+        #[cfg(feature = "tls")]
+        CACERT,
+        #[cfg(feature = "tls")]
+        INSECURE,
+    ];
+    const ATTEMPTING: &[Flag] = &[
+        URL,
+        USER,
+        PASSWORD_FILE,
+        SETUP_TOKEN_FILE,
+        JSON,
+        TIMEOUT,
+        NO_WAIT,
+        #[cfg(feature = "tls")]
+        FINGERPRINT,
+        #[cfg(feature = "tls")]
+        CACERT,
+        #[cfg(feature = "tls")]
+        INSECURE,
+    ];
+
     /// A verb that asks once.
     const fn question(name: &'static str, help: &'static str) -> Verb {
-        Verb { name, operand: None, help, flags: &[URL, USER, PASSWORD_FILE, JSON] }
+        Verb { name, operand: None, help, flags: ASKING }
     }
 
     /// A verb that asks how an attempt would end.
     const fn validation(name: &'static str, help: &'static str) -> Verb {
-        Verb { name, operand: Some("[FILE]"), help, flags: &[URL, USER, PASSWORD_FILE, SETUP_TOKEN_FILE, JSON] }
+        Verb { name, operand: Some("[FILE]"), help, flags: VALIDATING }
     }
 
     /// A verb that starts an attempt.
     const fn attempt(name: &'static str, help: &'static str) -> Verb {
-        let flags = &[URL, USER, PASSWORD_FILE, SETUP_TOKEN_FILE, JSON, TIMEOUT, NO_WAIT];
-        Verb { name, operand: Some("[FILE]"), help, flags }
+        Verb { name, operand: Some("[FILE]"), help, flags: ATTEMPTING }
     }
 
     const STATUS: Verb = question("status", "show a node's bootstrap status");
@@ -173,6 +234,12 @@ mod client {
             JSON,
             TIMEOUT,
             NO_WAIT,
+            #[cfg(feature = "tls")]
+            FINGERPRINT,
+            #[cfg(feature = "tls")]
+            CACERT,
+            #[cfg(feature = "tls")]
+            INSECURE,
             IN_PLACE,
             STATE_DIR,
             PERSISTENT_PATH,
@@ -180,6 +247,8 @@ mod client {
             STORE_PREFIX,
             STORE_USER,
             STORE_PASSWORD_FILE,
+            #[cfg(feature = "tls")]
+            STORE_CA,
             ALLOW_PLAINTEXT,
             YES,
         ],
@@ -192,7 +261,19 @@ mod client {
         name: "wait",
         operand: None,
         help: "wait until a node's bootstrap has ended",
-        flags: &[URL, USER, PASSWORD_FILE, JSON, TIMEOUT],
+        flags: &[
+            URL,
+            USER,
+            PASSWORD_FILE,
+            JSON,
+            TIMEOUT,
+            #[cfg(feature = "tls")]
+            FINGERPRINT,
+            #[cfg(feature = "tls")]
+            CACERT,
+            #[cfg(feature = "tls")]
+            INSECURE,
+        ],
     };
     const NODES: Verb = question("nodes", "list the nodes of a node's cluster");
 

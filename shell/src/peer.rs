@@ -20,10 +20,12 @@ use bootstrapd_core::write::Writer;
 use zeroize::Zeroizing;
 
 use crate::exchange::Exchange;
+use crate::line::Mismatch;
 use crate::opaque::{Joiner, KE2_BYTES};
 use crate::perform::{Done, Queue, Who};
 use crate::seal::{self, Direction};
 use crate::shared::Shared;
+use crate::tls::{self, Trust};
 use crate::{secret, store};
 
 /// The first message of a proof: a version, the first message of OPAQUE, and the user's name.
@@ -95,6 +97,8 @@ pub struct Contact {
     pub allow_plaintext: bool,
     /// Where this agent itself is.
     pub own: heapless::Vec<SocketAddr, LISTENERS_MAX>,
+    /// Whom to trust by whose certificate, in PEM; empty where that does not matter.
+    pub trusted_ca: String,
     /// The administrator.
     pub username: String,
     /// The administrator's password.
@@ -111,6 +115,8 @@ pub struct Question {
     pub to: Id,
     /// Where it is.
     pub endpoint: SocketAddr,
+    /// Whether other machines may be asked in plain HTTP.
+    pub allow_plaintext: bool,
     /// Who asks.
     pub from: Id,
     /// What both may share, to be tried in turn.
@@ -219,7 +225,8 @@ impl Question {
     // Not inlined: what it needs of the stack stays resident.
     #[inline(never)]
     fn run(&self) -> io::Result<Told> {
-        let mut exchange = Exchange::connect(self.endpoint, PATIENCE)?;
+        let end = Instant::now().checked_add(PATIENCE).ok_or(ErrorKind::TimedOut)?;
+        let mut exchange = connect(self.endpoint, end, self.allow_plaintext, None)?;
         let (status, challenge) = exchange.call("GET", CHALLENGE, b"")?;
         if status != 200 || challenge.len() != CHALLENGE_BYTES {
             return Ok(Told::Nothing);
@@ -254,11 +261,13 @@ impl Contact {
     #[inline(never)]
     fn run(&self) -> ContactEnd {
         let end = Instant::now().checked_add(CONTACT);
-        let found = self.look_up().and_then(|address| self.join(address, end));
+        let (name, _) = split(&self.node, self.default_port);
+        let found = self.look_up().and_then(|address| self.join(address, name, end));
         let joined = match found {
             // Only the founder admits. It is asked in the same way: it must prove itself, too.
             Ok(Joined::Elsewhere(address)) => {
-                self.check(address).and_then(|address| self.join(address, end)).map_err(Stop::of_founder)
+                let name = address.ip().to_string();
+                self.check(address).and_then(|address| self.join(address, &name, end)).map_err(Stop::of_founder)
             }
             other => other,
         };
@@ -303,17 +312,25 @@ impl Contact {
         if self.own.contains(&address) {
             return Err(Stop::Reason(TriedReason::Itself));
         }
-        if !address.ip().to_canonical().is_loopback() && !self.allow_plaintext {
+        let is_alone = address.ip().to_canonical().is_loopback();
+        if !tls::IS_BUILT_IN && !self.trusted_ca.is_empty() {
+            return Err(Stop::Reason(TriedReason::Untrusted));
+        }
+        if !tls::IS_BUILT_IN && !is_alone && !self.allow_plaintext {
             return Err(Stop::Reason(TriedReason::Plaintext));
         }
         Ok(address)
     }
 
     /// Proves the password to one node, and has it prove itself; then asks to be admitted.
-    fn join(&self, address: SocketAddr, end: Option<Instant>) -> Result<Joined, Stop> {
-        let left = end.map(|end| end.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
-        let left = left.ok_or(Stop::Reason(TriedReason::TimedOut))?;
-        let mut exchange = Exchange::connect(address, left)?;
+    fn join(&self, address: SocketAddr, name: &str, end: Option<Instant>) -> Result<Joined, Stop> {
+        let end = end.ok_or(Stop::Reason(TriedReason::TimedOut))?;
+        let trusted = match &*self.trusted_ca {
+            "" => None,
+            pem => Some(Trust::in_authorities(pem.as_bytes()).ok_or(Stop::Reason(TriedReason::Untrusted))?),
+        };
+        let trusted = trusted.as_ref().map(|trust| (trust, name));
+        let mut exchange = connect(address, end, self.allow_plaintext, trusted)?;
         let (name, password) = (self.username.as_bytes(), &self.password[..]);
         let (joiner, ke1) = Joiner::start(password)?;
         let sent = Instant::now();
@@ -342,6 +359,31 @@ impl Contact {
         }
         let answer = seal::open(&key, FINISH, Direction::Answer, id, &answer).ok_or(Stop::Denied)?;
         joined(&answer)
+    }
+}
+
+/// Connects to a node: with TLS, but in plain HTTP on this machine, and where the other side has nothing else and that is
+/// allowed. Whoever is trusted by a certificate must show it, in any case; else none is looked at: what nodes say to each
+/// other is sealed.
+fn connect(
+    address: SocketAddr,
+    end: Instant,
+    allow_plaintext: bool,
+    trusted: Option<(&Trust, &str)>,
+) -> io::Result<Exchange> {
+    let is_alone = address.ip().to_canonical().is_loopback();
+    let Some(anybody) = Trust::anybody().filter(|_| trusted.is_some() || !is_alone) else {
+        return Exchange::connect(address, end, None);
+    };
+    let name = address.ip().to_string();
+    match Exchange::connect(address, end, trusted.or(Some((&anybody, &name)))) {
+        Err(error) if trusted.is_none() && allow_plaintext && matches!(Mismatch::of(&error), Some(Mismatch::Plain)) => {
+            Exchange::connect(address, end, None)
+        }
+        Err(error) if trusted.is_some() && matches!(Mismatch::of(&error), Some(Mismatch::Plain)) => {
+            Err(Mismatch::Untrusted("it shows none".to_owned()).into())
+        }
+        connected => connected,
     }
 }
 
@@ -399,7 +441,9 @@ impl Stop {
     /// The same, for the node that the founder was learnt from.
     fn of_founder(self) -> Self {
         match self {
-            Self::Reason(TriedReason::Itself | TriedReason::Plaintext | TriedReason::NotReady)
+            Self::Reason(
+                TriedReason::Itself | TriedReason::Plaintext | TriedReason::Untrusted | TriedReason::NotReady,
+            )
             | Self::Denied
             | Self::NoMemory(_) => self,
             Self::Reason(_) => Self::Reason(TriedReason::NoFounder),
@@ -416,6 +460,11 @@ impl From<io::Error> for Stop {
 /// Why there is no talking to somebody.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the system's kinds are many and grow")]
 pub(crate) fn reason(error: &io::Error) -> TriedReason {
+    match Mismatch::of(error).filter(|_| tls::IS_BUILT_IN) {
+        Some(Mismatch::Untrusted(_)) => return TriedReason::Untrusted,
+        Some(Mismatch::Plain) => return TriedReason::Plaintext,
+        None => {}
+    }
     match error.kind() {
         ErrorKind::ConnectionRefused => TriedReason::Refused,
         ErrorKind::TimedOut | ErrorKind::WouldBlock => TriedReason::TimedOut,

@@ -27,7 +27,7 @@ use crate::peer::{self, ContactEnd, Errand, Told};
 use crate::secret::{self, LicenseKey};
 use crate::shared::{Admitted, Beat, Shared};
 use crate::store::{self, Found, Pair};
-use crate::{node, opaque};
+use crate::{node, opaque, tls};
 
 /// How often the sizes of file systems and the memory are looked at.
 const REFRESH: Duration = Duration::from_secs(5);
@@ -102,6 +102,8 @@ pub enum Job {
     Work(Who, Work),
     /// Look at the file systems that hold these paths from now on.
     Watch([Option<String>; 3]),
+    /// Read a certificate again.
+    ReadCertificate(tls::Files),
 }
 
 /// A login to be checked.
@@ -144,6 +146,8 @@ pub enum Done {
     /// [`Errand::Change`] ended.
     #[cfg(feature = "management")]
     Changed(u32, Box<Change>, Result<Box<Cluster>, Refusal>),
+    /// [`Job::ReadCertificate`] ended.
+    Certificate(tls::Read),
 }
 
 /// Work that waits for a thread.
@@ -251,6 +255,10 @@ fn work(jobs: &Queue<Job>, tell: impl Fn(Done)) {
         match jobs.next(REFRESH) {
             Some(Job::Work(who, work)) => {
                 tell(Done::Work(who, perform(work)));
+                continue;
+            }
+            Some(Job::ReadCertificate(files)) => {
+                tell(Done::Certificate(tls::read(&files)));
                 continue;
             }
             Some(Job::Watch(paths)) => {

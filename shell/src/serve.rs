@@ -19,6 +19,7 @@ use crate::perform::{STACK_BYTES, Threads};
 use crate::secret::LicenseKey;
 use crate::server::{self, Server};
 use crate::shared::Shared;
+use crate::tls::{self, Files, Keeper};
 use crate::{exit, log, node, store};
 
 /// This process's node. It is a static because it is large and blank: so it takes memory as it is used. The loop's
@@ -44,6 +45,7 @@ fn start(values: &Values) -> Result<(), Failed> {
     let usage = |problem: String| (exit::USAGE, problem);
     let cannot = |error: std::io::Error| (exit::CONFIG, error.to_string());
     let addresses = addresses(values).map_err(usage)?;
+    let files = tls::wanted(values).map_err(usage)?;
     let license_key = license_key(values)?;
     let places = places(values).map_err(usage)?;
     let (mut habits, settings, advertise) =
@@ -65,14 +67,14 @@ fn start(values: &Values) -> Result<(), Failed> {
     if habits.is_shared {
         machine.share_store();
     }
-    let mut boot = boot_aside(&places, &mut machine).map_err(cannot)?;
+    let (mut boot, keeper) = boot_aside(&places, &mut machine, files).map_err(cannot)?;
     let listeners = server::listen_on(&addresses).map_err(cannot)?;
     boot.facts.listeners = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     boot.facts.settings = settings;
     boot.facts.advertise = advertise;
     let threads = Threads::start(shared).map_err(cannot)?;
     let agent = Agent::new(machine, boot, threads, license_key, habits, gate).map_err(cannot)?;
-    let mut server = Server::new(agent, listeners, signals).map_err(cannot)?;
+    let mut server = Server::new(agent, listeners, signals, keeper).map_err(cannot)?;
     server.settle();
     announce(&server);
     server.run().map_err(cannot)?;
@@ -81,10 +83,10 @@ fn start(values: &Values) -> Result<(), Failed> {
 }
 
 /// Boots on a thread of its own, so that the stack which that takes is given back.
-fn boot_aside(places: &Places, machine: &mut Machine) -> std::io::Result<Boot> {
+fn boot_aside(places: &Places, machine: &mut Machine, files: Option<Files>) -> std::io::Result<(Boot, Keeper)> {
     thread::scope(|scope| {
-        let aside =
-            thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || boot::boot(places, machine))?;
+        let boot = || tls::beside(files, &places.state, || boot::boot(places, machine));
+        let aside = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, boot)?;
         // A panic ends the process, so there is always a result.
         aside.join().unwrap_or_else(|_| Err(std::io::Error::other("the start was cut short")))
     })
@@ -97,12 +99,16 @@ fn announce(server: &Server) {
         let who = server.agent().who_may_bootstrap();
         log::warn(&format!("whoever {who} can bootstrap this node until it is in a cluster"), &[("address", address)]);
     }
-    let urls: Vec<String> = addresses.iter().map(|address| format!("http://{address}")).collect();
+    let is_plain =
+        |address: &SocketAddr| !tls::IS_BUILT_IN || address.ip().is_loopback() || server.agent().allows_plaintext();
+    let scheme = |address| if is_plain(address) { "http" } else { "https" };
+    let urls: Vec<String> = addresses.iter().map(|address| format!("{}://{address}", scheme(address))).collect();
     let first = urls.first().map(String::as_str).unwrap_or_default();
     let state = server.agent().state_name();
     options::print(&format!(
-        "bootstrapd {SOFTWARE_VERSION} answers on {} (state {state}); next: curl -s {first}/v1/bootstrap\n",
-        urls.join(" and ")
+        "bootstrapd {SOFTWARE_VERSION} answers on {} (state {state}); next: curl -s{} {first}/v1/bootstrap\n",
+        urls.join(" and "),
+        if first.starts_with("https") { "k" } else { "" }
     ));
 }
 
@@ -157,10 +163,15 @@ fn etcd(values: &Values, urls: &str, habits: Habits) -> Result<Box<Shared>, Fail
     use crate::etcd::Place;
     let usage = |problem: String| (exit::USAGE, problem);
     let mut endpoints = Vec::new();
+    let trust = tls::named(values, "store-ca", None)?;
     for url in urls.split(',') {
-        let server =
-            Server::parse(url).ok_or_else(|| usage(format!("etcd takes http://HOST[:PORT],…, not {url:?}")))?;
-        if !server.is_loopback() && !habits.allow_plaintext {
+        if tls::IS_BUILT_IN && trust.is_none() && url.starts_with("https://") {
+            return Err(usage(format!("{url} needs --store-ca: whose certificate is good")));
+        }
+        let takes = if tls::IS_BUILT_IN { "http[s]" } else { "http" };
+        let server = Server::parse(url, trust.as_ref());
+        let server = server.ok_or_else(|| usage(format!("etcd takes {takes}://HOST[:PORT],…, not {url:?}")))?;
+        if server.is_plain() && !server.is_loopback() && !habits.allow_plaintext {
             return Err(usage(format!(
                 "{url} is another machine: talking to it in plain HTTP needs --allow-plaintext"
             )));

@@ -14,9 +14,12 @@ use nix::sys::socket::{MsgFlags, recv};
 use crate::agent::{Agent, News};
 use crate::connection::{Connection, Shared};
 use crate::http::HEAD_BYTES_MAX;
+use crate::perform::Done;
 use crate::secret::wipe;
+use crate::tls::{self, Keeper};
 
 mod patience;
+mod secure;
 mod slot;
 mod sockets;
 
@@ -42,6 +45,7 @@ pub struct Server {
     epoll: Epoll,
     listeners: Vec<TcpListener>,
     signals: SignalFd,
+    keeper: Keeper,
     addresses: Option<OwnedFd>,
     shared: Shared,
     slots: Vec<Option<Slot>>,
@@ -64,7 +68,7 @@ impl Server {
     ///
     /// # Errors
     /// Where the system refuses.
-    pub fn new(agent: Agent, listeners: Vec<TcpListener>, signals: SignalFd) -> io::Result<Self> {
+    pub fn new(agent: Agent, listeners: Vec<TcpListener>, signals: SignalFd, keeper: Keeper) -> io::Result<Self> {
         let slots_max = connections_max();
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let readable = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
@@ -81,6 +85,7 @@ impl Server {
             epoll,
             listeners,
             signals,
+            keeper,
             addresses,
             shared: Shared::new(agent),
             slots: Vec::with_capacity(slots_max),
@@ -124,7 +129,7 @@ impl Server {
                 match event.data() {
                     BELL => self.hear_threads(),
                     SIGNALS => {
-                        if self.signals.read_signal().is_ok_and(|signal| signal.is_some()) {
+                        if self.is_to_end() {
                             return Ok(());
                         }
                     }
@@ -163,7 +168,11 @@ impl Server {
         let _ = self.shared.agent.threads().bell.read();
         let done = std::sync::Arc::clone(&self.shared.agent.threads().done);
         for done in done.take() {
-            self.shared.agent.done(done);
+            if let Done::Certificate(read) = done {
+                self.keeper.replace(read);
+            } else {
+                self.shared.agent.done(done);
+            }
         }
         self.tell_news();
     }
@@ -227,7 +236,17 @@ impl Server {
         }
         let connection = Connection::new(source.ip(), self.shared.agent.uptime_ms());
         self.next_scan = self.next_scan.min(connection.deadline());
-        let slot = Slot { stream, connection, token, interest, pending: 0, backlog: Vec::new(), shut: false };
+        let slot = Slot {
+            stream,
+            is_new: true,
+            session: None,
+            connection,
+            token,
+            interest,
+            pending: 0,
+            backlog: Vec::new(),
+            shut: false,
+        };
         match self.slots.get_mut(index) {
             Some(place) => *place = Some(slot),
             None => self.slots.push(Some(slot)),
@@ -248,6 +267,7 @@ impl Server {
             && let Some(mut slot) = place.take()
         {
             slot.connection.release(&mut self.shared);
+            slot.say_end();
             if let Some(kept) = part(&mut self.inputs, index, 0..slot.pending) {
                 wipe(kept);
             }
@@ -262,7 +282,7 @@ impl Server {
             // The connection that this was about is gone.
             return;
         }
-        if !slot.backlog.is_empty() {
+        if slot.is_blocked() {
             return self.go_on(index, 0);
         }
         if !slot.connection.is_reading() {
@@ -272,12 +292,16 @@ impl Server {
             }
             return;
         }
+        if slot.session.is_some() {
+            return self.receive(index);
+        }
         let kept = slot.pending;
         if let (Some(kept), Some(place)) = (part(&mut self.inputs, index, 0..kept), self.input.get_mut(..kept)) {
             place.copy_from_slice(kept);
         }
         match slot.stream.read(self.input.get_mut(kept..).unwrap_or_default()) {
             Ok(0) => self.close(index),
+            Ok(count) if tls::IS_BUILT_IN && slot.is_new => self.begin(index, count),
             Ok(count) => self.feed(index, kept.saturating_add(count), kept),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(_) => self.close(index),
@@ -296,6 +320,7 @@ impl Server {
             }
         }
         self.feed(index, length, 0);
+        self.drain(index);
     }
 
     /// Hands input to a connection, as much as it takes, and writes what it answers. The first `scanned` bytes were
@@ -309,14 +334,14 @@ impl Server {
         let mut scanned = scanned;
         let mut open = true;
         // An answer that was left over goes first.
-        if !slot.backlog.is_empty() {
+        if slot.is_blocked() {
             open = slot.flush(shared, now);
             #[cfg(feature = "ui")]
-            if open && slot.backlog.is_empty() {
+            if open && !slot.is_blocked() {
                 slot.connection.catch_up(shared);
             }
         }
-        while open && slot.backlog.is_empty() {
+        while open && !slot.is_blocked() {
             let rest = input.get(at..).unwrap_or_default();
             if rest.is_empty() || slot.connection.is_closing() {
                 break;
@@ -357,13 +382,14 @@ impl Server {
     /// Closes a connection that is done, or tells the kernel what to wait for.
     fn settle_slot(&mut self, index: usize, open: bool, is_left: bool) {
         let Some(Some(slot)) = self.slots.get_mut(index) else { return };
-        let flushed = slot.backlog.is_empty();
+        let flushed = !slot.is_blocked();
         let done = slot.connection.is_closing() && flushed;
         if !open || (done && !is_left && !slot.connection.lingers()) {
             return self.close(index);
         }
         if done && !slot.shut {
             slot.shut = true;
+            slot.say_end();
             // The client reads the end behind the answer, and what it still sends is read until it closes.
             if slot.stream.shutdown(Shutdown::Write).is_err() {
                 return self.close(index);

@@ -332,6 +332,21 @@ const fn libc_flags() -> i32 {
     nix::fcntl::OFlag::O_NOFOLLOW.bits() | nix::fcntl::OFlag::O_NONBLOCK.bits()
 }
 
+/// Makes `bytes` all that a file of the agent's holds, durably; one that fails leaves what there was.
+///
+/// # Errors
+/// What the system refused, with the file's name.
+#[cfg(feature = "tls")]
+pub fn keep(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = file.with_added_extension(NEW);
+    let kept = write(&new, bytes).and_then(|()| fs::rename(&new, file));
+    if kept.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    kept.map_err(|error| named(file, &error))?;
+    sync_directory(file.parent().unwrap_or(file))
+}
+
 fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     // Left over, or not ours: either way it goes, so that the new file has our mode.
     match fs::remove_file(file) {

@@ -61,11 +61,14 @@ const CALLS_CLOSE: Figure = figure("system calls, one GET, close", 10, 8);
 const PARSE: Figure = figure("instructions, the create body parsed", 16_000, 13_000);
 const WRITE: Figure = figure("instructions, a status document written", 6_000, 1_700);
 const SIZE_SMALL: Figure = figure("bytes, static, smallest", 800_000, 751_000);
-const SIZE_FULL: Figure = figure("bytes, static, everything", 2_400_000, 906_000);
+const SIZE_FULL: Figure = figure("bytes, static, everything", 2_400_000, 1_800_000);
 const IDLE: Figure = roughly("KiB resident, idle, smallest", 900);
 const IDLE_FULL: Figure = roughly("KiB resident, idle, everything", 900);
 const IDLE_THOUSAND: Figure = roughly("KiB resident, 1,000 idle connections", 6_000);
 const THREADS: Figure = figure("threads, 1,000 connections", 4, 4);
+const TLS_GET: Figure = figure("instructions, one GET in TLS, keep-alive", 20_000, 14_500);
+const TLS_HANDSHAKE: Figure = figure("instructions, a handshake and one GET", 2_000_000, 1_500_000);
+const TLS_THOUSAND: Figure = roughly("KiB more resident, 1,000 idle connections in TLS", 12_000);
 const CREATE: Figure = roughly("milliseconds, POST to completed", 500);
 
 fn main() -> ExitCode {
@@ -142,6 +145,9 @@ fn measure(full: &str, small: &str) -> ExitCode {
         (&IDLE_FULL, idle_full),
         (&IDLE_THOUSAND, idle_thousand),
         (&THREADS, threads),
+        (&TLS_GET, counted(200, |node| Some(node.connect_tls()), &get())),
+        (&TLS_HANDSHAKE, counted(200, |_| None, &close())),
+        (&TLS_THOUSAND, tls_memory()),
         (&CREATE, create_milliseconds()),
     ];
     println!("{:<42} {:>10} {:>10} {:>10}", "figure", "found", "limit", "must");
@@ -176,6 +182,44 @@ fn send(node: &Node, request: &Request, count: u64, status: u16) {
             connection = node.connect();
         }
     }
+}
+
+/// User-mode instructions of one request in TLS: on the connection that `connect` gives, or one of its own each time.
+fn counted(status: u16, connect: impl Fn(&Node) -> Option<Connection>, request: &Request) -> u64 {
+    let run = |count| {
+        let mut node = Node::prepare(&[]);
+        node.wrap(&["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+        node.run();
+        let mut connection = connect(&node);
+        for _ in 0..count {
+            let answer = match &mut connection {
+                Some(connection) => connection.call(request),
+                None => node.connect_tls().call(request),
+            };
+            assert_eq!(answer.status, status);
+        }
+        assert_eq!(node.terminate(), Some(0), "{}", node.log());
+        collected(&node.log())
+    };
+    (run(MANY) - run(FEW)) / (MANY - FEW)
+}
+
+/// KiB that idle connections in TLS take, each with its session.
+fn tls_memory() -> u64 {
+    let node = Node::start();
+    let request = Request::get("/v1/bootstrap");
+    assert_eq!(node.connect_tls().call(&request).status, 200);
+    let before = resident(node.pid());
+    let connections: Vec<Connection> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut connection = node.connect_tls();
+            assert_eq!(connection.call(&request).status, 200);
+            connection
+        })
+        .collect();
+    let taken = resident(node.pid()) - before;
+    drop(connections);
+    taken
 }
 
 /// User-mode instructions of one request.

@@ -118,6 +118,28 @@ pub fn listed(node: &Node) -> Vec<(u64, String)> {
     nodes.as_array().unwrap().iter().map(entry).collect()
 }
 
+/// What a node object has only where a node tells of itself.
+pub const LOCAL: [&str; 11] = [
+    "architecture",
+    "os_version",
+    "os_name",
+    "os_family",
+    "ephemeral_storage_path",
+    "ephemeral_storage_size",
+    "persistent_storage_path",
+    "persistent_storage_size",
+    "bigredis_storage_path",
+    "system_time",
+    "uptime",
+];
+
+/// What `node` says of the node with this number, as far as the cluster's record has it.
+pub fn recorded(node: &Node, uid: u64) -> Value {
+    let mut found = node.get_as_admin(&format!("/v1/nodes/{uid}")).json();
+    found.as_object_mut().unwrap().retain(|name, _| !LOCAL.contains(&name.as_str()));
+    found
+}
+
 /// Waits until `node` lists exactly these.
 pub fn lists(node: &Node, expected: &[(u64, &str)]) {
     let mut last = Vec::new();

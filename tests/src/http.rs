@@ -3,13 +3,16 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64ct::{Base64, Encoding as _};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 use serde_json::Value;
 
-use crate::AT_ONCE;
+use crate::{AT_ONCE, tls};
 
 /// The value of `Authorization` for a user and a password.
 pub fn basic(user: &str, password: &str) -> String {
@@ -168,6 +171,7 @@ fn is_compact(json: &str) -> bool {
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
+    session: Option<Box<ClientConnection>>,
     received: Vec<u8>,
 }
 
@@ -186,11 +190,52 @@ impl Connection {
         Self::over(TcpStream::from(socket))
     }
 
+    /// Connects, and speaks TLS from the first byte that is sent on.
+    pub fn secure(address: SocketAddr, config: &Arc<ClientConfig>) -> Self {
+        let name = ServerName::IpAddress(address.ip().into());
+        let session = ClientConnection::new(Arc::clone(config), name).unwrap();
+        Self { session: Some(Box::new(session)), ..Self::open(address) }
+    }
+
+    /// The session of a connection that speaks TLS.
+    pub fn session(&self) -> &ClientConnection {
+        self.session.as_ref().unwrap()
+    }
+
+    /// Goes through the handshake.
+    ///
+    /// # Errors
+    /// Where it fails.
+    pub fn handshake(&mut self) -> io::Result<()> {
+        let session = self.session.as_mut().unwrap();
+        while session.is_handshaking() {
+            session.complete_io(&mut self.stream)?;
+        }
+        Ok(())
+    }
+
+    /// What a session makes of bytes, to be sent in a way of one's own.
+    pub fn encrypt(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let session = self.session.as_mut().unwrap();
+        session.set_buffer_limit(None);
+        session.writer().write_all(bytes).unwrap();
+        let mut encrypted = Vec::new();
+        while session.wants_write() {
+            session.write_tls(&mut encrypted).unwrap();
+        }
+        encrypted
+    }
+
+    /// SHA-256 of the certificate that the server has shown.
+    pub fn fingerprint(&self) -> String {
+        tls::fingerprint(&self.session().peer_certificates().unwrap()[0])
+    }
+
     fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(AT_ONCE)).unwrap();
         stream.set_write_timeout(Some(AT_ONCE)).unwrap();
-        Self { stream, received: Vec::new() }
+        Self { stream, session: None, received: Vec::new() }
     }
 
     /// The socket.
@@ -200,7 +245,10 @@ impl Connection {
 
     /// Sends bytes. A server that has closed already is noticed when its answer is read.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.stream.write_all(bytes.as_ref());
+        let _ = match &mut self.session {
+            Some(session) => rustls::Stream::new(&mut **session, &mut self.stream).write_all(bytes.as_ref()),
+            None => self.stream.write_all(bytes.as_ref()),
+        };
     }
 
     /// Sends a request and reads its answer.
@@ -252,7 +300,11 @@ impl Connection {
         let mut buffer = [0; 16 * 1024];
         // A read with a time limit is not begun anew by itself after a signal.
         let length = loop {
-            match self.stream.read(&mut buffer) {
+            let read = match &mut self.session {
+                Some(session) => rustls::Stream::new(&mut **session, &mut self.stream).read(&mut buffer),
+                None => self.stream.read(&mut buffer),
+            };
+            match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read?,
             }

@@ -34,6 +34,7 @@ pub mod record;
 mod relay;
 pub mod schema;
 pub mod sim;
+pub mod tls;
 
 pub use directory::{Directory, Snapshot};
 pub use http::{Answer, Connection, Request, basic};

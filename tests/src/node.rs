@@ -14,10 +14,10 @@ use serde_json::Value;
 use crate::body::{self, PASSWORD, USER};
 use crate::directory::{Snapshot, snapshot};
 use crate::http::{Answer, Connection, Request};
-use crate::{AT_ONCE, Directory, eventually, program};
+use crate::{AT_ONCE, Directory, eventually, program, tls};
 
 /// Everything that a node's state directory may hold with the agent's own paths.
-pub const STATE_FILES: [&str; 9] = [
+pub const STATE_FILES: [&str; 10] = [
     "bigstore",
     "ephemeral",
     "lock",
@@ -27,6 +27,7 @@ pub const STATE_FILES: [&str; 9] = [
     "persistent/ccs",
     "persistent/ccs/cluster.a",
     "persistent/ccs/cluster.b",
+    "tls.pem",
 ];
 
 /// A node, running unless it was stopped. Dropping it kills the process and removes the directory.
@@ -144,7 +145,7 @@ impl Node {
             None
         });
         let words = self.ready.split(" (state").next().unwrap_or_default().split_whitespace();
-        let addresses = words.filter_map(|word| word.strip_prefix("http://"));
+        let addresses = words.filter_map(|word| word.strip_prefix("http://").or(word.strip_prefix("https://")));
         self.addresses = addresses.map(|address| address.parse().unwrap()).collect();
         assert!(!self.addresses.is_empty(), "no address: {}", self.ready);
     }
@@ -265,6 +266,20 @@ impl Node {
     /// Connects.
     pub fn connect(&self) -> Connection {
         Connection::open(self.address())
+    }
+
+    /// Connects with TLS.
+    pub fn connect_tls(&self) -> Connection {
+        Connection::secure(self.address(), &tls::client())
+    }
+
+    /// What the log says of the certificate that it shows.
+    pub fn fingerprint(&self) -> String {
+        let log = self.log();
+        let mut lines = log.lines().rev().filter(|line| line.contains("certificate") && line.contains("sha256="));
+        let (_, quoted) =
+            lines.next().unwrap_or_else(|| panic!("no fingerprint: {log}")).split_once("sha256=\"").unwrap();
+        quoted.split('"').next().unwrap().to_owned()
     }
 
     /// Sends one request over a connection of its own.

@@ -2,17 +2,17 @@
 //! namespace that only its thread is in.
 
 use std::fs;
-use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bootstrapd_tests::body;
+use bootstrapd_tests::body::{self, PASSWORD, USER};
 use bootstrapd_tests::cluster::{join_body, join_body_with, join_fails, listed, lists, uid};
 use bootstrapd_tests::etcd::{Etcd, store};
-use bootstrapd_tests::{Node, Random, Request, within};
+use bootstrapd_tests::{Answer, Connection, Node, Random, Request, tls, within};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 
@@ -150,6 +150,76 @@ fn four_hosts_are_one_cluster_over_ipv4_and_over_ipv6() {
         }
         let info = nodes[1].get_as_admin("/v1/bootstrap").json()["local_node_info"].take();
         assert_eq!(info["available_addrs"][0]["address"], lan.address(2).to_string());
+    }
+}
+
+/// Over TLS, as one has to from another host.
+fn secure(node: &Node, request: &Request) -> Answer {
+    Connection::secure(node.address(), &tls::client()).call(request)
+}
+
+fn completed(node: &Node) {
+    let status = within(PATIENCE, "the end", || {
+        let status =
+            secure(node, &Request::get("/v1/bootstrap").login(USER, PASSWORD)).json()["bootstrap_status"].take();
+        matches!(status["state"].as_str(), Some("completed" | "error")).then_some(status)
+    });
+    assert_eq!(status["state"], "completed", "{status}\n{}", node.log());
+}
+
+#[test]
+fn without_plain_http_hosts_are_one_cluster_over_tls_and_clients_must_speak_it() {
+    let mut lan = Lan::new(false);
+    let mut start = |options: &[&str]| {
+        let host = lan.add();
+        let mut node = Node::prepare(&["--beat", "1"]);
+        node.add_options(options);
+        node.listen_on(SocketAddr::new(lan.address(host), PORT));
+        node.wrap(&["ip", "netns", "exec", &lan.host_name(host)]);
+        node.run();
+        node
+    };
+    let [founder, joiner, third] = [start(&[]), start(&[]), start(&[])];
+    // In plain HTTP nothing is done: neither what was asked, nor anything to the state.
+    let answer = founder.call(&Request::create(&body::create()));
+    assert_eq!((answer.status, answer.error_code()), (400, "bad_request".to_owned()));
+    assert!(answer.description().contains("use https"), "{answer:?}");
+    assert_eq!(secure(&founder, &Request::get("/v1/bootstrap")).json()["bootstrap_status"]["state"], "idle");
+    assert_eq!(secure(&founder, &Request::create(&body::create())).status, 200);
+    completed(&founder);
+    for (joiner, through) in [(&joiner, &founder), (&third, &joiner)] {
+        let body = join_body(&[through.address().ip()]).to_string();
+        assert_eq!(secure(joiner, &Request::post("/v1/bootstrap/join_cluster", body)).status, 200);
+        completed(joiner);
+    }
+    // They beat, over TLS as well.
+    thread::sleep(Duration::from_secs(4));
+    let nodes = secure(&founder, &Request::get("/v1/nodes").login(USER, PASSWORD)).json();
+    let listed: Vec<_> = nodes.as_array().unwrap().iter().map(|node| node["status"].as_str().unwrap()).collect();
+    assert_eq!(listed, ["active", "active", "active"]);
+    // A host that has nothing but plain HTTP is talked to where that is allowed.
+    let listener = TcpListener::bind(SocketAddr::new("10.77.0.254".parse().unwrap(), 0)).unwrap();
+    let plain = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let _ = client.read(&mut [0; 4096]);
+            let _ = client.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let reasons = [
+        (&[][..], "plain HTTP to another machine is not allowed"),
+        (&["--allow-plaintext"], "not a member of a cluster"),
+    ];
+    for (options, reason) in reasons {
+        let node = start(options);
+        let mut body = join_body(&[plain]);
+        body["max_retries"] = json!(0);
+        assert_eq!(secure(&node, &Request::post("/v1/bootstrap/join_cluster", body.to_string())).status, 200);
+        let status = within(PATIENCE, "the end", || {
+            let status = secure(&node, &Request::get("/v1/bootstrap")).json()["bootstrap_status"].take();
+            (status["state"] == "error").then_some(status)
+        });
+        assert_eq!(status["error_details"]["nodes_tried"][0]["reason"], reason, "{status}");
     }
 }
 

@@ -18,6 +18,7 @@ mod hosts;
 mod hundred;
 mod save;
 mod shells;
+mod tls;
 mod trace;
 
 use std::process::Command;

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use bootstrapd_tests::cluster::{
-    all_list, join, join_body, join_body_with, join_fails, listed, lists, node, of, prepared, sent_away, uid,
+    all_list, join, join_body, join_body_with, join_fails, listed, lists, node, of, prepared, recorded, sent_away, uid,
 };
 use bootstrapd_tests::{Node, Request, eventually, run};
 use serde_json::{Value, json};
@@ -46,9 +46,7 @@ fn a_fresh_machine_recovers_a_cluster_and_the_living_follow_it() {
     assert_eq!(uid(&fresh), 1);
     lists(&fresh, &[(1, "active"), (2, "active"), (3, "active")]);
     for node in &nodes[1..] {
-        eventually("the new founder's address", || {
-            (node.get_as_admin("/v1/nodes/1").json() == fresh.get_as_admin("/v1/nodes/1").json()).then_some(())
-        });
+        eventually("the new founder's address", || (recorded(node, 1) == recorded(&fresh, 1)).then_some(()));
     }
     // Joins go on, with numbers that nobody can have had.
     let joiner = node();
@@ -71,9 +69,7 @@ fn a_founder_that_was_never_dead_stops_when_its_cluster_is_recovered_elsewhere()
     let fresh = node();
     recover(&fresh, &backup(&nodes[0], "backup"));
     lists(&fresh, &[(1, "active"), (2, "active")]);
-    eventually("the member follows", || {
-        (nodes[1].get_as_admin("/v1/nodes/1").json() == fresh.get_as_admin("/v1/nodes/1").json()).then_some(())
-    });
+    eventually("the member follows", || (recorded(&nodes[1], 1) == recorded(&fresh, 1)).then_some(()));
     let message = sent_away(&nodes[0]);
     assert!(message.contains("epoch"), "{message}");
 }

@@ -84,9 +84,20 @@ fn traces(node: &Node) -> Vec<(String, Vec<u8>)> {
         traces.push((name.display().to_string(), content.unwrap_or_default()));
         traces.push(("a file's name".into(), name.into_os_string().into_string().unwrap().into()));
     }
-    for path in
-        ["/v1/bootstrap", "/v1/cluster", "/v1/nodes", "/v1/nodes/1", "/v1/license", "/", "/healthz", "/readyz", "/v1/x"]
-    {
+    for path in [
+        "/v1/bootstrap",
+        "/v1/cluster",
+        "/v1/nodes",
+        "/v1/nodes/1",
+        "/v1/license",
+        "/v1/users",
+        "/v1/cluster/policy",
+        "/v1/cluster/check",
+        "/",
+        "/healthz",
+        "/readyz",
+        "/v1/x",
+    ] {
         for request in [Request::get(path), Request::get(path).login(USER, PASSWORD)] {
             let answer = node.call(&request);
             traces.push((path.to_owned(), format!("{:?}", answer.headers).into()));

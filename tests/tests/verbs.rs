@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use bootstrapd_tests::body::{self, PASSWORD, USER};
 use bootstrapd_tests::exit::*;
 use bootstrapd_tests::fake::{Asked, document, fake, fake_in, http};
-use bootstrapd_tests::{Directory, Node, Outcome, basic, run, run_with};
+use bootstrapd_tests::{Directory, Node, Outcome, basic, eventually, run, run_with};
 use serde_json::{Value, json};
 
 /// Each verb that starts an attempt, its action, and a body for it.
@@ -399,9 +399,12 @@ fn nodes_are_a_table_or_as_the_server_sent_them() {
     assert_eq!(titles, &["UID", "STATUS", "ADDR", "RACK_ID", "VERSION"]);
     assert_eq!(row, &["1", &*member("status"), &member("addr"), "-", &member("software_version")]);
 
-    let outcome = run_with(&["nodes", "--json", "--url", &node.url()], &environment, "");
-    assert_exit(&outcome, DONE);
-    assert_eq!(outcome.output, format!("{}\n", node.get_as_admin("/v1/nodes").text()));
+    // In one second: the clock is in it.
+    eventually("as the server sent them", || {
+        let outcome = run_with(&["nodes", "--json", "--url", &node.url()], &environment, "");
+        assert_exit(&outcome, DONE);
+        (outcome.output == format!("{}\n", node.get_as_admin("/v1/nodes").text())).then_some(())
+    });
 }
 
 #[test]

@@ -77,9 +77,9 @@ pub enum Step {
 }
 
 impl Agent {
-    /// What `head` asks for.
+    /// What `head` asks for, on a connection of this URL scheme.
     #[must_use]
-    pub fn call(&self, head: &Head<'_>) -> Call {
+    pub fn call(&self, head: &Head<'_>, scheme: &str) -> Call {
         let from_path = if IS_MANAGED { Resource::from_managed_path } else { Resource::from_path };
         let resource = from_path(head.path);
         #[cfg(not(feature = "ui"))]
@@ -90,7 +90,7 @@ impl Agent {
         Call {
             resource,
             method: Method::from_name(head.method),
-            foreign: api::foreign_origin(head.origin, head.host, head.fetch_site, "http", own_name),
+            foreign: api::foreign_origin(head.origin, head.host, head.fetch_site, scheme, own_name),
             acceptable: watch.is_stream() || is_acceptable(&head.accept, resource.media_type()),
             content_type: api::content_type(head.content_type, head.origin.is_some()),
             has_length: head.has_length,

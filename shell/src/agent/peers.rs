@@ -236,7 +236,17 @@ impl Agent {
 
     fn question(&self, to: Id, endpoint: SocketAddr, keys: Vec<Key>, message: &Message, after: Duration) {
         let (from, ask, text) = (self.machine.node_id(), message.ask, write(|writer| message.write(writer)));
-        self.threads.errands.push(Errand::Ask(Box::new(Question { after, to, endpoint, from, keys, ask, text })));
+        let allow_plaintext = self.others.habits.allow_plaintext;
+        self.threads.errands.push(Errand::Ask(Box::new(Question {
+            after,
+            to,
+            endpoint,
+            allow_plaintext,
+            from,
+            keys,
+            ask,
+            text,
+        })));
     }
 
     /// The record that this node speaks by: that of its cluster, or of the one that has admitted it.

@@ -66,12 +66,12 @@ impl Server {
 
     fn expire(&mut self, index: usize) {
         let Some(Some(slot)) = self.slots.get_mut(index) else { return };
-        if slot.connection.is_watching() && slot.backlog.is_empty() {
+        if slot.connection.is_watching() && !slot.is_blocked() {
             // What it has waited for in vain is an answer too.
             slot.connection.expire(&mut self.shared);
             return self.go_on(index, 0);
         }
-        let can_answer = slot.backlog.is_empty() && !slot.connection.is_closing();
+        let can_answer = !slot.is_blocked() && !slot.connection.is_closing();
         if can_answer {
             slot.connection.expire(&mut self.shared);
         }

@@ -38,7 +38,7 @@ pub fn listen_on(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
     addresses.iter().map(|address| open(address).map_err(|error| named(address, error))).collect()
 }
 
-/// Takes the signals that end the program, in this thread and those that it starts.
+/// Takes the signals that end the program, or that mean something else to it, in this thread and those that it starts.
 ///
 /// # Errors
 /// Where the system refuses.
@@ -46,6 +46,10 @@ pub fn take_signals() -> io::Result<SignalFd> {
     let mut set = SigSet::empty();
     set.add(Signal::SIGTERM);
     set.add(Signal::SIGINT);
+    if crate::tls::IS_BUILT_IN {
+        // It means that the certificate is to be read again.
+        set.add(Signal::SIGHUP);
+    }
     set.thread_block()?;
     Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
 }

@@ -1,0 +1,186 @@
+//! TLS on connections that this program opens: whom it trusts, and one connection's session.
+//!
+//! What the system trusts is never asked: a node's certificate is its own, or comes from an authority that somebody
+//! names.
+
+use std::io::{self, Read as _, Write as _};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, InvalidMessage, RootCertStore, SignatureScheme,
+};
+
+use super::certificate::fingerprint;
+use crate::line::{Mismatch, Way};
+
+/// Whose certificate is good.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// Anybody's: what is said is protected in another way, or need not be.
+    Anybody,
+    /// Nobody's: all that can be learnt is whose it is.
+    Nobody,
+    /// One with this SHA-256, as [`fingerprint`] writes it.
+    Fingerprint(String),
+    /// Those that one of these certificates vouches for.
+    Authorities(Arc<RootCertStore>),
+}
+
+impl Trust {
+    /// [`Trust::Anybody`], where TLS is built in.
+    #[must_use]
+    pub const fn anybody() -> Option<Self> {
+        Some(Self::Anybody)
+    }
+
+    /// One certificate, by its SHA-256: 64 hexadecimal digits, with colons between pairs or none.
+    #[must_use]
+    pub fn in_fingerprint(text: &str) -> Option<Self> {
+        let digits: String =
+            text.chars().filter(|character| *character != ':').collect::<String>().to_ascii_uppercase();
+        if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        let pairs: Vec<&str> = (0..64_usize).step_by(2).filter_map(|at| digits.get(at..at.saturating_add(2))).collect();
+        Some(Self::Fingerprint(pairs.join(":")))
+    }
+
+    /// Every certificate of a text in PEM; `None` where there is none, or one that is no good.
+    #[must_use]
+    pub fn in_authorities(pem: &[u8]) -> Option<Self> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            roots.add(certificate.ok()?).ok()?;
+        }
+        (!roots.is_empty()).then(|| Self::Authorities(Arc::new(roots)))
+    }
+}
+
+/// One connection's side of TLS.
+pub struct Client(Box<ClientConnection>);
+
+impl Client {
+    /// Goes through the handshake with a server of this name or address.
+    ///
+    /// # Errors
+    /// The system's; a [`Mismatch`] inside.
+    // Not inlined: what it needs of the stack stays resident.
+    #[inline(never)]
+    pub fn start(trust: &Trust, name: &str, way: &mut Way) -> io::Result<Self> {
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let config = config(trust).map_err(io::Error::other)?;
+        let mut session = Box::new(ClientConnection::new(config, name).map_err(io::Error::other)?);
+        while session.is_handshaking() {
+            session.complete_io(way).map_err(meant)?;
+        }
+        Ok(Self(session))
+    }
+
+    /// SHA-256 of the server's certificate.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        self.0.peer_certificates().and_then(|chain| chain.first()).map(|first| fingerprint(first))
+    }
+
+    /// Sends all of it.
+    ///
+    /// # Errors
+    /// The system's.
+    #[inline(never)]
+    pub fn send(&mut self, bytes: &[u8], way: &mut Way) -> io::Result<()> {
+        let mut stream = rustls::Stream::new(&mut *self.0, way);
+        stream.write_all(bytes).and_then(|()| stream.flush()).map_err(meant)
+    }
+
+    /// Receives something: how much, nothing at the end.
+    ///
+    /// # Errors
+    /// Likewise.
+    #[inline(never)]
+    pub fn receive(&mut self, buffer: &mut [u8], way: &mut Way) -> io::Result<usize> {
+        rustls::Stream::new(&mut *self.0, way).read(buffer).map_err(meant)
+    }
+}
+
+/// An error of a session, as what it means to whoever has opened it.
+fn meant(error: io::Error) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(why)) => Mismatch::Untrusted(format!("{why:?}")).into(),
+        Some(Error::General(why)) => Mismatch::Untrusted(why.clone()).into(),
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => Mismatch::Plain.into(),
+        _ => error,
+    }
+}
+
+fn config(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
+    let provider = Arc::new(ring::default_provider());
+    let judge = Judge { trust: trust.clone(), provider: Arc::clone(&provider) };
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let mut config = config.dangerous().with_custom_certificate_verifier(Arc::new(judge)).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// Looks at a server's certificate.
+#[derive(Debug)]
+struct Judge {
+    trust: Trust,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Judge {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match &self.trust {
+            Trust::Anybody => {}
+            Trust::Authorities(roots) => {
+                let verifier =
+                    WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(&self.provider)).build();
+                let verifier = verifier.map_err(|error| Error::General(error.to_string()))?;
+                return verifier.verify_server_cert(certificate, others, name, ocsp, now);
+            }
+            Trust::Nobody => return Err(Error::General(format!("its SHA-256 is {}", fingerprint(certificate)))),
+            Trust::Fingerprint(expected) => {
+                let found = fingerprint(certificate);
+                if found != *expected {
+                    return Err(Error::General(format!("its SHA-256 is {found}")));
+                }
+            }
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
