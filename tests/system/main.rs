@@ -11,6 +11,7 @@
 )]
 
 mod browser;
+mod clients;
 mod codes;
 mod curl;
 mod etcd;

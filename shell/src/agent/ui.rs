@@ -10,7 +10,7 @@ const PAGE: &str = include_str!("../ui.html");
 const POLICY: &str = "Content-Type: text/html; charset=utf-8\r\n\
     Cache-Control: no-store\r\n\
     Content-Security-Policy: default-src 'none'; connect-src 'self'; img-src data:; \
-    script-src 'sha256-mps7jZhdF7MErlw0YB7ZzIjhFjMQW1EmKJ7mI+hC7gc='; \
+    script-src 'sha256-7eBS0YJO9K5RLUaqCjoY9MOTfxSZ2t9oUXyJx6VLXz0='; \
     style-src 'sha256-KBpkR9HVjX8tL00U8dbZFxHHKss4ietnxKkO43m5IcA='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n\
     Referrer-Policy: no-referrer\r\n\
