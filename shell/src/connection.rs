@@ -451,6 +451,10 @@ impl Connection {
             (Wait::Login(mac, call), News::Login(checked, good)) if mac == *checked => {
                 self.started = true;
                 self.step(shared, Some(&call), |agent, reply| agent.logged_in(&call, *good, reply));
+                // A body of no bytes is complete already: nothing comes that would say so.
+                if let (Phase::Keeping(_, purpose, _), Body::None | Body::Length(0)) = (&self.phase, &self.body) {
+                    self.post(*purpose, &[], shared);
+                }
             }
             (Wait::Accepting, News::Accepted(result)) => {
                 self.step(shared, None, |agent, reply| agent.accepted(result, reply));

@@ -13,7 +13,7 @@
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bootstrapd_tests::body::{self, PASSWORD, USER};
 use bootstrapd_tests::cluster::{all_list, founder, join, lists, node, node_with, of, sent_away};
@@ -131,6 +131,23 @@ fn a_body_that_is_wrong_says_where_and_changes_nothing() {
     let answer = put(&node, "/v1/nodes/1", json!({"rack_id": "s", "accept_servers": false}));
     assert_eq!((answer.status, answer.error_code()), (406, "node_already_has_rack_id".to_owned()));
     assert_eq!(get(&node, "/v1/nodes/1")["accept_servers"], true);
+}
+
+#[test]
+fn an_empty_body_that_waits_for_its_login_is_refused_at_once() {
+    let mut node = Node::created();
+    for target in PUTS {
+        // No login is known after a start: each has to be checked.
+        node.restart();
+        let mut connection = node.connect();
+        let asked = Instant::now();
+        let answer = connection.call(&request(target, ""));
+        assert_eq!((answer.status, answer.error_code()), (400, "config_error".to_owned()), "{target}");
+        // A body that is missing is waited for for 10 s.
+        assert!(asked.elapsed() < Duration::from_secs(8), "{target}");
+        // The connection goes on.
+        assert_eq!(connection.call(&request("/v1/nodes/1", "{}")).status, 200, "{target}");
+    }
 }
 
 #[test]
