@@ -73,7 +73,7 @@ fn of(verb: &Verb) -> String {
 }
 
 fn head(name: &str, what: &str) -> String {
-    let title = escape(&name.to_uppercase());
+    let title = escape(&name.to_ascii_uppercase());
     let mut text = format!(".TH {title} 1 {DATE} \"bootstrapd {SOFTWARE_VERSION}\" \"User Commands\"\n.SH NAME\n");
     line(&mut text, &format!("{name} - {what}"));
     text
