@@ -40,7 +40,9 @@ impl Lan {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         unshare(CloneFlags::CLONE_NEWNET).expect("this test makes network namespaces, for which it must be root");
         ip("link set lo up");
-        ip("link add switch type bridge");
+        // With an address of its own: else it takes that of a port, another one as ports come and go, and hosts go on
+        // sending to the old one for a while.
+        ip("link add switch address 02:00:00:00:00:fe type bridge");
         ip("link set switch up");
         let lan =
             Self { name: format!("b{}-{}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed)), is_ipv6, hosts: 0 };
