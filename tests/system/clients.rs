@@ -224,10 +224,14 @@ fn an_action_that_is_not_the_paths_is_refused() {
 }
 
 #[test]
-fn databases_and_modules_are_not_there() {
+fn databases_and_modules_are_empty_lists_and_cannot_be_made() {
     let node = Node::created();
-    for path in ["/v1/bdbs", "/v1/modules", "/v2/modules"] {
-        assert_eq!(post(&node, path, r#"{"name":"db"}"#, &["-u", &login()]).0, 404, "{path}");
+    for (path, status) in [("/v1/bdbs", 405), ("/v1/modules", 405), ("/v2/modules", 404)] {
+        assert_eq!(post(&node, path, r#"{"name":"db"}"#, &["-u", &login()]).0, status, "{path}");
+    }
+    for path in ["/v1/bdbs", "/v1/modules"] {
+        let url = format!("{}{path}", https(&node));
+        assert_eq!(run(&["curl", "-sfk", "-u", &login(), &url]), "[]", "{path}");
     }
 }
 
