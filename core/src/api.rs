@@ -71,6 +71,8 @@ pub enum Peer {
     Start,
     /// `login/finish`: the last one, with a joiner's request.
     Finish,
+    /// `login/certificate`: a joiner's request, from one that has shown a certificate.
+    Certificate,
     /// `challenge`: what ties a message to this moment.
     Challenge,
     /// `ask`: a member's message.
@@ -165,6 +167,7 @@ impl Resource {
             "/v1/license" => return Self::License,
             "/internal/v1/login/start" => return Self::Peer(Peer::Start),
             "/internal/v1/login/finish" => return Self::Peer(Peer::Finish),
+            "/internal/v1/login/certificate" => return Self::Peer(Peer::Certificate),
             "/internal/v1/challenge" => return Self::Peer(Peer::Challenge),
             "/internal/v1/ask" => return Self::Peer(Peer::Ask),
             _ => {}
@@ -233,7 +236,9 @@ impl Resource {
         match self {
             Self::UnknownV1 | Self::Unknown => Offer::Nothing,
             Self::Server => Offer::Options,
-            Self::Bootstrap(_) | Self::Validate(_) | Self::Peer(Peer::Start | Peer::Finish | Peer::Ask) => Offer::Post,
+            Self::Bootstrap(_)
+            | Self::Validate(_)
+            | Self::Peer(Peer::Start | Peer::Finish | Peer::Certificate | Peer::Ask) => Offer::Post,
             Self::Peer(Peer::Challenge)
             | Self::Status
             | Self::Progress
@@ -714,6 +719,7 @@ mod tests {
             "/v1/cluster/policy",
             "/v1/cluster/check",
             "/v1/users",
+            "/internal/v1/login/certificate",
             "/internal/v1/challenge",
             "/internal/v1/ask",
             "/",

@@ -258,6 +258,8 @@ impl Agent {
             trusted_ca: config.credentials.trusted_ca.as_str().to_owned(),
             username: config.credentials.username.as_str().to_owned(),
             password: Zeroizing::new(config.credentials.password.expose().to_vec()),
+            client_cert: config.credentials.client_cert.as_str().to_owned(),
+            client_key: Zeroizing::new(config.credentials.client_key.expose().to_vec()),
             request,
         }
     }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::agent::{Agent, Call, News, Purpose, Reply, Step};
 use crate::http::{self, Body, Head, Refused};
+use crate::opaque::SessionKey;
 use crate::tls;
 
 mod body;
@@ -74,6 +75,8 @@ pub struct Connection {
     started: bool,
     /// The proof of the password that was begun last.
     proof: Option<u32>,
+    /// What both ends of its TLS session know, where the client has shown a good certificate.
+    guest: Option<Box<SessionKey>>,
     /// When the phase began, in milliseconds of uptime.
     since: u64,
     deadline: u64,
@@ -94,6 +97,7 @@ impl Connection {
             expects_continue: false,
             started: false,
             proof: None,
+            guest: None,
             since: now,
             deadline: now.saturating_add(REQUEST_MS),
         }
@@ -108,6 +112,11 @@ impl Connection {
     /// It speaks TLS.
     pub const fn is_secure(&mut self) {
         self.scheme = "https";
+    }
+
+    /// Its client has shown a good certificate; both ends of the TLS session know this.
+    pub fn is_guest(&mut self, key: Box<SessionKey>) {
+        self.guest = Some(key);
     }
 
     /// It speaks plain HTTP, which is not answered.
@@ -387,7 +396,10 @@ impl Connection {
         self.body = Body::None;
         self.expects_continue = false;
         let source = self.source;
-        self.step(shared, None, |agent, reply| agent.post(purpose, body, source, reply));
+        // A step has the whole connection.
+        let guest = self.guest.take();
+        self.step(shared, None, |agent, reply| agent.post(purpose, body, (source, guest.as_deref()), reply));
+        self.guest = guest;
     }
 
     /// Answers to a message that is refused, and closes behind the answer.

@@ -8,8 +8,9 @@ use bootstrapd_core::limits::CLUSTER_RECORD_BYTES_MAX;
 
 use crate::http::HEAD_BYTES_MAX;
 use crate::line::Line;
+use crate::opaque::SessionKey;
 use crate::seal;
-use crate::tls::Trust;
+use crate::tls::{Client, Trust};
 
 /// The longest answer: a record, sealed.
 const ANSWER_BYTES_MAX: usize = CLUSTER_RECORD_BYTES_MAX + seal::OVERHEAD_BYTES;
@@ -30,6 +31,12 @@ impl Exchange {
     /// The system's.
     pub fn connect(address: SocketAddr, end: Instant, tls: Option<(&Trust, &str)>) -> io::Result<Self> {
         Ok(Self { line: Line::open(address, end, tls)?, host: address })
+    }
+
+    /// What both ends of the TLS session know, where there is one in which this end shows a certificate.
+    #[must_use]
+    pub fn session_key(&self) -> Option<SessionKey> {
+        self.line.session().and_then(Client::session_key)
     }
 
     /// Sends one request and reads its answer: the status and the body.

@@ -32,6 +32,8 @@ use crate::{secret, store};
 pub const START: &str = "/internal/v1/login/start";
 /// The last: the proof's id, the last message of OPAQUE, and the sealed request to be admitted.
 pub const FINISH: &str = "/internal/v1/login/finish";
+/// The sender's id of this request, and the sealed request to be admitted, over TLS with a client certificate.
+pub const CERTIFICATE: &str = "/internal/v1/login/certificate";
 /// Where a challenge is had.
 pub const CHALLENGE: &str = "/internal/v1/challenge";
 /// The sender's id, a challenge, and a sealed message.
@@ -42,6 +44,8 @@ pub const PROTOCOL: u8 = 1;
 pub const ID_BYTES: usize = 16;
 /// What ties a message to one moment of one agent.
 pub const CHALLENGE_BYTES: usize = 24;
+mod certified;
+
 /// How a record begins, and nothing else that is sent in its place.
 const RECORD: &[u8] = b"bootstrapd ";
 
@@ -103,6 +107,10 @@ pub struct Contact {
     pub username: String,
     /// The administrator's password.
     pub password: Zeroizing<Vec<u8>>,
+    /// What this node shows instead, in PEM; empty where it shows none.
+    pub client_cert: String,
+    /// Its key, in PEM.
+    pub client_key: Zeroizing<Vec<u8>>,
     /// What to ask for.
     pub request: JoinRequest,
 }
@@ -262,12 +270,23 @@ impl Contact {
     fn run(&self) -> ContactEnd {
         let end = Instant::now().checked_add(CONTACT);
         let (name, _) = split(&self.node, self.default_port);
-        let found = self.look_up().and_then(|address| self.join(address, name, end));
+        let shown = match self.shown() {
+            Ok(shown) => shown,
+            Err(why) => {
+                let cause = Cause::ConfigError { required_rack_id: None };
+                return ContactEnd::Refused(Box::new(Failure::new(cause, why)));
+            }
+        };
+        let join = |address, name: &str| match &shown {
+            Some(shown) => self.join_certified(address, name, end, shown),
+            None => self.join(address, name, end),
+        };
+        let found = self.look_up().and_then(|address| join(address, name));
         let joined = match found {
             // Only the founder admits. It is asked in the same way: it must prove itself, too.
             Ok(Joined::Elsewhere(address)) => {
                 let name = address.ip().to_string();
-                self.check(address).and_then(|address| self.join(address, &name, end)).map_err(Stop::of_founder)
+                self.check(address).and_then(|address| join(address, &name)).map_err(Stop::of_founder)
             }
             other => other,
         };
@@ -279,6 +298,10 @@ impl Contact {
             Err(Stop::Denied) => ContactEnd::Refused(Box::new(Failure::new(
                 Cause::AccessDenied {},
                 "the credentials are wrong, or that node is no member of the cluster that they are for",
+            ))),
+            Err(Stop::Unknown) => ContactEnd::Refused(Box::new(Failure::new(
+                Cause::AccessDenied {},
+                "that node does not take the client certificate: it is not by what its --client-ca names, or it has none",
             ))),
         }
     }
@@ -338,7 +361,17 @@ impl Contact {
         let round_trip = sent.elapsed();
         let (id, cost, ke2) = started(&start)?;
         let (key, ke3) = joiner.finish(name, password, ke2, cost).map_err(Stop::of_proof)?;
-        let key = Key(*key);
+        self.ask(&mut exchange, (FINISH, &Key(*key), id, &ke3), round_trip)
+    }
+
+    /// Asks to be admitted, by a message sealed with a key that both ends know, behind its id and what else is wanted
+    /// there.
+    fn ask(
+        &self,
+        exchange: &mut Exchange,
+        (path, key, id, proof): (&str, &Key, &[u8], &[u8]),
+        round_trip: Duration,
+    ) -> Result<Joined, Stop> {
         let request = JoinRequest {
             clock_ms: SystemTime::UNIX_EPOCH.elapsed().map_or(0, millis),
             round_trip_ms: millis(round_trip),
@@ -349,15 +382,15 @@ impl Contact {
         request.write(&mut writer);
         let length = writer.finish().map_err(|_| Stop::Reason(TriedReason::NotAMember))?;
         let text = text.get(..length).unwrap_or_default();
-        let sealed = seal::seal(&key, FINISH, Direction::Request, id, text)?;
-        let (status, answer) = exchange.call("POST", FINISH, &[id, &ke3, &sealed].concat())?;
+        let sealed = seal::seal(key, path, Direction::Request, id, text)?;
+        let (status, answer) = exchange.call("POST", path, &[id, proof, &sealed].concat())?;
         match status {
             200 => {}
             403 => return Err(Stop::Denied),
             503 => return Err(Stop::Reason(TriedReason::NotReady)),
             _ => return Err(Stop::Reason(TriedReason::NotAMember)),
         }
-        let answer = seal::open(&key, FINISH, Direction::Answer, id, &answer).ok_or(Stop::Denied)?;
+        let answer = seal::open(key, path, Direction::Answer, id, &answer).ok_or(Stop::Denied)?;
         joined(&answer)
     }
 }
@@ -428,6 +461,8 @@ enum Joined {
 enum Stop {
     Reason(TriedReason),
     Denied,
+    /// The certificate that this node shows is good for nothing there.
+    Unknown,
     /// This node could not even tell whether the other one knows the password.
     NoMemory(io::Error),
 }
@@ -445,6 +480,7 @@ impl Stop {
                 TriedReason::Itself | TriedReason::Plaintext | TriedReason::Untrusted | TriedReason::NotReady,
             )
             | Self::Denied
+            | Self::Unknown
             | Self::NoMemory(_) => self,
             Self::Reason(_) => Self::Reason(TriedReason::NoFounder),
         }

@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::line::Way;
+use crate::opaque::SessionKey;
 use crate::options::Values;
 
 /// Whether this program speaks TLS.
@@ -41,11 +42,19 @@ impl Trust {
     pub const fn in_authorities(_: &[u8]) -> Option<Self> {
         None
     }
+
+    pub fn mutual(_: &[u8], _: &[u8], _: &[u8]) -> Result<Self, String> {
+        Err("this program has no TLS: it cannot show a client certificate".to_owned())
+    }
 }
 
 impl Client {
     pub fn start(trust: &Trust, _: &str, _: &mut Way) -> io::Result<Self> {
         match *trust {}
+    }
+
+    pub const fn session_key(&self) -> Option<SessionKey> {
+        match *self {}
     }
 
     pub fn send(&mut self, _: &[u8], _: &mut Way) -> io::Result<()> {
@@ -56,6 +65,9 @@ impl Client {
         match *self {}
     }
 }
+
+/// There are none.
+pub enum Guests {}
 
 /// Nothing is kept.
 pub struct Keeper;
@@ -68,6 +80,10 @@ pub const fn is_spoken(_: &[u8]) -> bool {
 }
 
 pub const fn named(_: &Values, _: &str, _: Option<&str>) -> Result<Option<Trust>, (u8, String)> {
+    Ok(None)
+}
+
+pub const fn guests(_: &Values) -> Result<Option<Guests>, (u8, String)> {
     Ok(None)
 }
 
@@ -88,6 +104,8 @@ impl Keeper {
         None
     }
 
+    pub fn invite(&mut self, _: Option<Guests>) {}
+
     pub fn replace(&mut self, _: Read) {}
 
     pub const fn session(&mut self) -> Option<Session> {
@@ -101,6 +119,10 @@ impl Session {
     }
 
     pub fn take(&mut self, _: &mut dyn io::Read, _: &mut dyn Write) -> io::Result<()> {
+        match *self {}
+    }
+
+    pub const fn guest_key(&mut self) -> Option<Box<SessionKey>> {
         match *self {}
     }
 

@@ -46,6 +46,7 @@ fn start(values: &Values) -> Result<(), Failed> {
     let cannot = |error: std::io::Error| (exit::CONFIG, error.to_string());
     let addresses = addresses(values).map_err(usage)?;
     let files = tls::wanted(values).map_err(usage)?;
+    let guests = tls::guests(values)?;
     let license_key = license_key(values)?;
     let places = places(values).map_err(usage)?;
     let (mut habits, settings, advertise) =
@@ -67,7 +68,8 @@ fn start(values: &Values) -> Result<(), Failed> {
     if habits.is_shared {
         machine.share_store();
     }
-    let (mut boot, keeper) = boot_aside(&places, &mut machine, files).map_err(cannot)?;
+    let (mut boot, mut keeper) = boot_aside(&places, &mut machine, files).map_err(cannot)?;
+    keeper.invite(guests);
     let listeners = server::listen_on(&addresses).map_err(cannot)?;
     boot.facts.listeners = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     boot.facts.settings = settings;

@@ -9,14 +9,17 @@ use std::sync::Arc;
 
 use rustls::{ServerConfig, ServerConnection};
 
+use crate::opaque::SessionKey;
 use crate::options::Values;
 use crate::{exit, log};
 
 pub mod certificate;
 mod dial;
+mod guests;
 
 use certificate::Certificate;
 pub use dial::{Client, Trust};
+pub use guests::Guests;
 
 /// Whether this program speaks TLS.
 pub const IS_BUILT_IN: bool = true;
@@ -41,6 +44,7 @@ pub type Read = Result<Certificate, String>;
 pub struct Keeper {
     files: Option<Files>,
     certificate: Certificate,
+    guests: Option<Guests>,
     config: Option<Arc<ServerConfig>>,
 }
 
@@ -54,6 +58,16 @@ pub fn named(values: &Values, flag: &str, variable: Option<&str>) -> Result<Opti
     let pem = std::fs::read(&file).map_err(|error| (exit::CONFIG, format!("{}: {error}", file.display())))?;
     let trust = Trust::in_authorities(&pem);
     trust.map(Some).ok_or_else(|| (exit::CONFIG, format!("{} holds no certificate in PEM", file.display())))
+}
+
+/// Whose certificates clients may show.
+///
+/// # Errors
+/// What is wrong with the file that names them: the exit code and the words.
+#[inline(never)]
+pub fn guests(values: &Values) -> Result<Option<Guests>, (u8, String)> {
+    let trust = named(values, "client-ca", None)?;
+    trust.map(|trust| Guests::of(&trust).map_err(|why| (exit::CONFIG, format!("--client-ca: {why}")))).transpose()
 }
 
 /// The files that flags name.
@@ -85,7 +99,7 @@ pub fn beside<T>(files: Option<Files>, state: &Path, boot: impl FnOnce() -> io::
         },
     };
     log::info("certificate", &[("sha256", &certificate.fingerprint)]);
-    Ok((booted, Keeper { files, certificate, config: None }))
+    Ok((booted, Keeper { files, certificate, guests: None, config: None }))
 }
 
 /// Reads a certificate again.
@@ -103,10 +117,15 @@ impl Keeper {
         self.files.clone()
     }
 
+    /// Asks clients for a certificate from now on, if anybody's may be good.
+    pub fn invite(&mut self, guests: Option<Guests>) {
+        self.guests = guests;
+    }
+
     /// Shows another certificate from now on; one that is no good leaves the old one.
     #[inline(never)]
     pub fn replace(&mut self, read: Read) {
-        match read.and_then(|certificate| Ok((certificate.config()?, certificate))) {
+        match read.and_then(|certificate| Ok((certificate.config(self.guests.as_ref())?, certificate))) {
             Ok((config, certificate)) => {
                 log::info("another certificate", &[("sha256", &certificate.fingerprint)]);
                 self.config = Some(config);
@@ -121,14 +140,14 @@ impl Keeper {
     #[inline(never)]
     pub fn session(&mut self) -> Option<Session> {
         if self.config.is_none() {
-            match self.certificate.config() {
+            match self.certificate.config(self.guests.as_ref()) {
                 Ok(config) => self.config = Some(config),
                 Err(why) => log::warn("the certificate is no good", &[("reason", &why)]),
             }
         }
         let mut session = ServerConnection::new(Arc::clone(self.config.as_ref()?)).ok()?;
         session.set_buffer_limit(Some(SENDING_BYTES_MAX));
-        Some(Session(Box::new(State { session, handshake_bytes: 0 })))
+        Some(Session(Box::new(State { session, handshake_bytes: 0, guests: self.guests.clone() })))
     }
 }
 
@@ -145,6 +164,8 @@ struct State {
     session: ServerConnection,
     /// How much has come before the handshake was over.
     handshake_bytes: usize,
+    /// Who judges the client's certificate, until that is done.
+    guests: Option<Guests>,
 }
 
 impl Session {
@@ -180,6 +201,15 @@ impl Session {
             return Err(ErrorKind::InvalidData.into());
         }
         Ok(())
+    }
+
+    /// What both ends know, where the client has shown a good certificate: once, when the handshake is over.
+    #[inline(never)]
+    pub fn guest_key(&mut self) -> Option<Box<SessionKey>> {
+        if self.0.guests.is_none() || self.0.session.is_handshaking() {
+            return None;
+        }
+        self.0.guests.take()?.key(&self.0.session)
     }
 
     /// What was sent to this node, as far as it is known already: `None` where nothing is, zero bytes at the end.

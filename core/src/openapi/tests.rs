@@ -43,7 +43,7 @@ fn is_public(resource: Resource) -> bool {
         | Resource::Ready
         | Resource::Root
         | Resource::Page => true,
-        Resource::Peer(Peer::Start | Peer::Finish | Peer::Challenge | Peer::Ask)
+        Resource::Peer(Peer::Start | Peer::Finish | Peer::Certificate | Peer::Challenge | Peer::Ask)
         | Resource::Server
         | Resource::UnknownV1
         | Resource::Unknown => false,

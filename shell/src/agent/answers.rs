@@ -14,6 +14,7 @@ use super::{Agent, Clock, News};
 use crate::http::{self, Answer, Head, Refused};
 use crate::logins::Proof;
 use crate::node;
+use crate::opaque::SessionKey;
 use crate::perform::Who;
 #[cfg(feature = "management")]
 use bootstrapd_core::manage::Target;
@@ -241,14 +242,22 @@ impl Agent {
         }
     }
 
-    /// Goes on with a request whose body is complete.
-    pub fn post(&mut self, purpose: Purpose, body: &[u8], source: IpAddr, reply: &mut Reply<'_>) -> Step {
+    /// Goes on with a request whose body is complete; `guest` is what both ends of its TLS session know, where the client
+    /// has shown a good certificate.
+    pub fn post(
+        &mut self,
+        purpose: Purpose,
+        body: &[u8],
+        (source, guest): (IpAddr, Option<&SessionKey>),
+        reply: &mut Reply<'_>,
+    ) -> Step {
         match purpose {
             #[cfg(feature = "management")]
             Purpose::Change(target) => self.change(target, body, reply),
             Purpose::Peer(_) if !self.machine.is_member() => self.nothing(reply),
             Purpose::Peer(Peer::Start) => self.start_proof(body, source, reply),
             Purpose::Peer(Peer::Finish) => self.finish_proof(body, reply),
+            Purpose::Peer(Peer::Certificate) => self.admit_guest(body, guest, reply),
             Purpose::Peer(Peer::Ask) => self.asked(body, reply),
             Purpose::Peer(Peer::Challenge) => self.challenge(reply),
             Purpose::Bootstrap(action) => match self.machine.start(action, body, self.clock.now) {

@@ -19,8 +19,8 @@ use bootstrapd_core::write::Writer;
 use super::{Agent, News, Reply, Step};
 use crate::exchange::MEDIA_TYPE;
 use crate::http::Answer;
-use crate::opaque::{self, KE1_BYTES, KE3_BYTES};
-use crate::peer::{ASK, CHALLENGE_BYTES, Errand, FINISH, ID_BYTES, PROTOCOL, Question, Told};
+use crate::opaque::{self, KE1_BYTES, KE3_BYTES, SessionKey};
+use crate::peer::{ASK, CERTIFICATE, CHALLENGE_BYTES, Errand, FINISH, ID_BYTES, PROTOCOL, Question, Told};
 use crate::perform::{Job, Who, Work, record_path};
 use crate::seal::{self, Direction};
 use crate::{log, node, secret, store};
@@ -454,25 +454,43 @@ impl Agent {
     /// The last message of a proof, and what its sender wants.
     pub(super) fn finish_proof(&mut self, body: &[u8], reply: &mut Reply<'_>) -> Step {
         let now = self.clock.uptime_ms;
-        let denied = |agent: &mut Self, reply: &mut Reply<'_>| {
-            agent.error(403, "access_denied", "the password was not proved", reply)
-        };
         let parts = body.split_first_chunk::<ID_BYTES>();
         let Some((id, (ke3, sealed))) = parts.and_then(|(id, rest)| Some((id, rest.split_at_checked(KE3_BYTES)?)))
         else {
             return self.error(400, "bad_message", "the message is malformed", reply);
         };
-        let Some(key) = self.others.proofs.finish(id, ke3, now) else { return denied(self, reply) };
-        let sealing = Sealing { key: Key(*key), path: FINISH, context: id.to_vec() };
+        let Some(key) = self.others.proofs.finish(id, ke3, now) else {
+            return self.denied("the password was not proved", reply);
+        };
+        self.requested(Sealing { key: Key(*key), path: FINISH, context: id.to_vec() }, sealed, reply)
+    }
+
+    /// What a joiner wants that has shown a certificate instead.
+    pub(super) fn admit_guest(&mut self, body: &[u8], guest: Option<&SessionKey>, reply: &mut Reply<'_>) -> Step {
+        let Some(key) = guest else {
+            return self.denied("this takes TLS 1.3 and a client certificate that --client-ca vouches for", reply);
+        };
+        let Some((id, sealed)) = body.split_first_chunk::<ID_BYTES>() else {
+            return self.error(400, "bad_message", "the message is malformed", reply);
+        };
+        self.requested(Sealing { key: Key(**key), path: CERTIFICATE, context: id.to_vec() }, sealed, reply)
+    }
+
+    fn denied(&mut self, why: &str, reply: &mut Reply<'_>) -> Step {
+        self.error(403, "access_denied", why, reply)
+    }
+
+    /// A sealed request to be admitted.
+    fn requested(&mut self, sealing: Sealing, sealed: &[u8], reply: &mut Reply<'_>) -> Step {
         let mut request = JoinRequest::default();
-        let opened = seal::open(&sealing.key, FINISH, Direction::Request, id, sealed);
+        let opened = seal::open(&sealing.key, sealing.path, Direction::Request, &sealing.context, sealed);
         let read = opened.as_deref().and_then(|text| {
             let mut fields = Fields::new(text).ok()?;
             request.read(&mut fields);
             fields.finish().ok()
         });
         if read.is_none() {
-            return denied(self, reply);
+            return self.denied("the request does not open", reply);
         }
         self.join(&request, sealing, reply)
     }

@@ -34,6 +34,7 @@ impl Server {
         if begun.is_err() {
             return self.close(index);
         }
+        slot.see_guest();
         self.drain(index);
         self.settle_slot(index, true, true);
     }
@@ -49,6 +50,7 @@ impl Server {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
             Err(_) => return self.close(index),
         }
+        slot.see_guest();
         self.drain(index);
         self.settle_slot(index, true, true);
     }

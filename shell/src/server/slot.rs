@@ -43,6 +43,13 @@ impl Slot {
         }
     }
 
+    /// Looks at the certificate that the client has shown, if it may have, once the handshake is over.
+    pub(super) fn see_guest(&mut self) {
+        if let Some(key) = self.session.as_mut().and_then(Session::guest_key) {
+            self.connection.is_guest(key);
+        }
+    }
+
     /// Writes what is to be written, as much as the client takes; whether the connection is still good.
     pub(super) fn flush(&mut self, shared: &mut Shared, now: u64) -> bool {
         let was_blocked = self.is_blocked();

@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::Files;
+use super::{Files, Guests};
 use crate::{node, options, store};
 
 /// The verb, for this program only, that makes a certificate and prints it.
@@ -51,7 +51,7 @@ impl Certificate {
         let first = CertificateDer::from_pem_slice(&pem)
             .map_err(|_| format!("{} holds no certificate in PEM", files.certificate.display()))?;
         let certificate = Self { fingerprint: fingerprint(&first), pem };
-        certificate.config().map_err(|why| format!("{}: {why}", files.certificate.display()))?;
+        certificate.config(None).map_err(|why| format!("{}: {why}", files.certificate.display()))?;
         Ok(certificate)
     }
 
@@ -67,18 +67,22 @@ impl Certificate {
         Some(Self { fingerprint, pem: bytes })
     }
 
-    /// What a server shows it with.
+    /// What a server shows it with, and asks clients for one with.
     ///
     /// # Errors
     /// Why it cannot be shown.
     #[inline(never)]
-    pub fn config(&self) -> Result<Arc<ServerConfig>, String> {
+    pub fn config(&self, guests: Option<&Guests>) -> Result<Arc<ServerConfig>, String> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.pem).collect();
         let chain = chain.map_err(|error| format!("no certificate: {error}"))?;
         let key = PrivateKeyDer::from_pem_slice(&self.pem).map_err(|error| format!("no private key: {error}"))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.and_then(|config| config.with_no_client_auth().with_single_cert(chain, key));
+        let config = config.map(|config| match guests {
+            Some(guests) => config.with_client_cert_verifier(guests.asker()),
+            None => config.with_no_client_auth(),
+        });
+        let config = config.and_then(|config| config.with_single_cert(chain, key));
         let mut config = config.map_err(|error| error.to_string())?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.send_tls13_tickets = 0;

@@ -6,17 +6,24 @@
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 
+use base64ct::{Base64, Encoding as _};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use rustls::version::TLS13;
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, InvalidMessage, RootCertStore, SignatureScheme,
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, InconsistentKeys, InvalidMessage, RootCertStore,
+    SignatureScheme,
 };
+use zeroize::Zeroizing;
 
 use super::certificate::fingerprint;
+use super::guests::exported;
 use crate::line::{Mismatch, Way};
+use crate::opaque::SessionKey;
 
 /// Whose certificate is good.
 #[derive(Clone, Debug)]
@@ -29,6 +36,8 @@ pub enum Trust {
     Fingerprint(String),
     /// Those that one of these certificates vouches for.
     Authorities(Arc<RootCertStore>),
+    /// Likewise, in TLS 1.3, and this side shows a certificate, too.
+    Mutual(Arc<RootCertStore>, Arc<CertifiedKey>),
 }
 
 impl Trust {
@@ -59,6 +68,50 @@ impl Trust {
         }
         (!roots.is_empty()).then(|| Self::Authorities(Arc::new(roots)))
     }
+
+    /// [`Trust::Mutual`], of texts in PEM: whom to trust, the certificate to show with those that lead to the one that signed
+    /// it, and its key.
+    ///
+    /// # Errors
+    /// What is wrong with them, without what is in them.
+    #[inline(never)]
+    pub fn mutual(authorities: &[u8], certificate: &[u8], key: &[u8]) -> Result<Self, String> {
+        let Some(Self::Authorities(roots)) = Self::in_authorities(authorities) else {
+            return Err("credentials.trusted_ca holds no certificate in PEM that can be trusted".to_owned());
+        };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
+        let chain = chain.ok().filter(|chain| !chain.is_empty());
+        let chain = chain.ok_or("credentials.client_cert holds no certificate in PEM, or a malformed one")?;
+        let key = signing_key(key).ok_or("credentials.client_key holds no private key in PEM that can be used")?;
+        let certified = CertifiedKey::new(chain, key);
+        match certified.keys_match() {
+            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+                Ok(Self::Mutual(roots, Arc::new(certified)))
+            }
+            Err(Error::InconsistentKeys(_)) => {
+                Err("credentials.client_key is not the key of credentials.client_cert".to_owned())
+            }
+            Err(_) => Err("credentials.client_cert holds no certificate that can be shown".to_owned()),
+        }
+    }
+}
+
+/// The private key in a text in PEM. The text is read here, as readers of others leave copies behind.
+fn signing_key(pem: &[u8]) -> Option<Arc<dyn SigningKey>> {
+    let text = std::str::from_utf8(pem).ok()?;
+    let (label, rest) = text.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----"))?;
+    let (content, _) = rest.split_once("-----END ")?;
+    let mut base64 = Zeroizing::new(String::with_capacity(content.len()));
+    base64.extend(content.chars().filter(|character| !character.is_ascii_whitespace()));
+    let mut der = Zeroizing::new(vec![0; base64.len()]);
+    let der = Base64::decode(base64.as_bytes(), &mut der).ok()?;
+    let key = match label {
+        "PRIVATE KEY" => PrivateKeyDer::Pkcs8(der.into()),
+        "EC PRIVATE KEY" => PrivateKeyDer::Sec1(der.into()),
+        "RSA PRIVATE KEY" => PrivateKeyDer::Pkcs1(der.into()),
+        _ => return None,
+    };
+    ring::sign::any_supported_type(&key).ok()
 }
 
 /// One connection's side of TLS.
@@ -85,6 +138,12 @@ impl Client {
     #[must_use]
     pub fn fingerprint(&self) -> Option<String> {
         self.0.peer_certificates().and_then(|chain| chain.first()).map(|first| fingerprint(first))
+    }
+
+    /// What both ends know, where this one has shown a certificate; never in TLS 1.2.
+    #[must_use]
+    pub fn session_key(&self) -> Option<SessionKey> {
+        exported(&self.0)
     }
 
     /// Sends all of it.
@@ -120,8 +179,20 @@ fn meant(error: io::Error) -> io::Error {
 fn config(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(ring::default_provider());
     let judge = Judge { trust: trust.clone(), provider: Arc::clone(&provider) };
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let mut config = config.dangerous().with_custom_certificate_verifier(Arc::new(judge)).with_no_client_auth();
+    let config = ClientConfig::builder_with_provider(provider);
+    let config = match trust {
+        Trust::Mutual(..) => config.with_protocol_versions(&[&TLS13])?,
+        Trust::Anybody | Trust::Nobody | Trust::Fingerprint(_) | Trust::Authorities(_) => {
+            config.with_safe_default_protocol_versions()?
+        }
+    };
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(judge));
+    let mut config = match trust {
+        Trust::Mutual(_, shown) => {
+            config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(shown))))
+        }
+        Trust::Anybody | Trust::Nobody | Trust::Fingerprint(_) | Trust::Authorities(_) => config.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
@@ -145,7 +216,7 @@ impl ServerCertVerifier for Judge {
     ) -> Result<ServerCertVerified, Error> {
         match &self.trust {
             Trust::Anybody => {}
-            Trust::Authorities(roots) => {
+            Trust::Authorities(roots) | Trust::Mutual(roots, _) => {
                 let verifier =
                     WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(&self.provider)).build();
                 let verifier = verifier.map_err(|error| Error::General(error.to_string()))?;
