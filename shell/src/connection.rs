@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use bootstrapd_core::api::Peer;
+
 use crate::agent::{Agent, Call, News, Purpose, Reply, Step};
 use crate::http::{self, Body, Head, Refused};
 use crate::opaque::SessionKey;
@@ -396,10 +398,9 @@ impl Connection {
         self.body = Body::None;
         self.expects_continue = false;
         let source = self.source;
-        // A step has the whole connection.
-        let guest = self.guest.take();
+        // It admits once.
+        let guest = if purpose == Purpose::Peer(Peer::Certificate) { self.guest.take() } else { None };
         self.step(shared, None, |agent, reply| agent.post(purpose, body, (source, guest.as_deref()), reply));
-        self.guest = guest;
     }
 
     /// Answers to a message that is refused, and closes behind the answer.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion};
 use sha2::{Digest as _, Sha256};
 
@@ -26,6 +27,16 @@ pub fn client_of(versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientCo
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).unwrap();
     let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)));
     Arc::new(config.with_no_client_auth())
+}
+
+/// A client of these versions that shows a certificate to whoever asks for one.
+pub fn client_showing(signed: &Signed, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).unwrap();
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)));
+    let chain = CertificateDer::from_pem_slice(signed.certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(signed.key.as_bytes()).unwrap();
+    Arc::new(config.with_client_auth_cert(vec![chain], key).unwrap())
 }
 
 #[derive(Debug)]

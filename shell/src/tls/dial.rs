@@ -99,7 +99,8 @@ impl Trust {
 /// The private key in a text in PEM. The text is read here, as readers of others leave copies behind.
 fn signing_key(pem: &[u8]) -> Option<Arc<dyn SigningKey>> {
     let text = std::str::from_utf8(pem).ok()?;
-    let (label, rest) = text.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----"))?;
+    let mut parts = text.split("-----BEGIN ").skip(1).filter_map(|part| part.split_once("-----"));
+    let (label, rest) = parts.find(|(label, _)| label.ends_with("PRIVATE KEY"))?;
     let (content, _) = rest.split_once("-----END ")?;
     let mut base64 = Zeroizing::new(String::with_capacity(content.len()));
     base64.extend(content.chars().filter(|character| !character.is_ascii_whitespace()));
