@@ -75,7 +75,11 @@ pub const SERVE: Verb = Verb {
         #[cfg(feature = "tls")]
         flag("tls-key", "FILE", "the certificate's key, PEM"),
         #[cfg(feature = "tls")]
-        flag("client-ca", "FILE", "whose certificates joiners may show instead of a password, PEM [nobody's]"),
+        flag(
+            "client-ca",
+            "FILE",
+            "whose certificates joiners may show, not a password, PEM; SIGHUP likewise [nobody's]",
+        ),
         flag("beat", "SECONDS", "how often members say that they are there [5]"),
         flag("max-clock-skew", "SECONDS", "how far the clock of a joiner may be off [5]"),
         STORE,

@@ -102,8 +102,8 @@ pub enum Job {
     Work(Who, Work),
     /// Look at the file systems that hold these paths from now on.
     Watch([Option<String>; 3]),
-    /// Read a certificate again.
-    ReadCertificate(tls::Files),
+    /// Read certificates again.
+    ReadCertificate(tls::Sources),
 }
 
 /// A login to be checked.

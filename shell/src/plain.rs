@@ -11,7 +11,7 @@
 )]
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::line::Way;
 use crate::opaque::SessionKey;
@@ -23,6 +23,10 @@ pub const IS_BUILT_IN: bool = false;
 /// There are none.
 #[derive(Clone, Debug)]
 pub enum Files {}
+
+/// There are none.
+#[derive(Clone, Debug)]
+pub enum Sources {}
 
 /// Of none.
 pub struct Read;
@@ -83,7 +87,7 @@ pub const fn named(_: &Values, _: &str, _: Option<&str>) -> Result<Option<Trust>
     Ok(None)
 }
 
-pub const fn guests(_: &Values) -> Result<Option<Guests>, (u8, String)> {
+pub const fn guests(_: &Values) -> Result<Option<(PathBuf, Guests)>, (u8, String)> {
     Ok(None)
 }
 
@@ -95,16 +99,16 @@ pub fn beside<T>(_: Option<Files>, _: &Path, boot: impl FnOnce() -> io::Result<T
     Ok((boot()?, Keeper))
 }
 
-pub fn read(files: &Files) -> Read {
-    match *files {}
+pub fn read(sources: &Sources) -> Read {
+    match *sources {}
 }
 
 impl Keeper {
-    pub const fn files(&self) -> Option<Files> {
+    pub const fn sources(&self) -> Option<Sources> {
         None
     }
 
-    pub fn invite(&mut self, _: Option<Guests>) {}
+    pub fn invite(&mut self, _: Option<(PathBuf, Guests)>) {}
 
     pub fn replace(&mut self, _: Read) {}
 

@@ -37,14 +37,24 @@ pub struct Files {
     pub key: PathBuf,
 }
 
-/// What came of reading a certificate again.
-pub type Read = Result<Certificate, String>;
+/// What can be read again.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The node's certificate, where it is not its own.
+    certificate: Option<Files>,
+    /// Whose certificates clients may show.
+    client_ca: Option<PathBuf>,
+}
+
+/// What came of reading them again: all of it, or what is wrong.
+pub type Read = Result<(Option<Certificate>, Option<Guests>), String>;
 
 /// The certificate that this node shows, and what it takes to show it, once somebody has asked.
 pub struct Keeper {
     files: Option<Files>,
     certificate: Certificate,
     guests: Option<Guests>,
+    client_ca: Option<PathBuf>,
     config: Option<Arc<ServerConfig>>,
 }
 
@@ -65,9 +75,10 @@ pub fn named(values: &Values, flag: &str, variable: Option<&str>) -> Result<Opti
 /// # Errors
 /// What is wrong with the file that names them: the exit code and the words.
 #[inline(never)]
-pub fn guests(values: &Values) -> Result<Option<Guests>, (u8, String)> {
-    let trust = named(values, "client-ca", None)?;
-    trust.map(|trust| Guests::of(&trust).map_err(|why| (exit::CONFIG, format!("--client-ca: {why}")))).transpose()
+pub fn guests(values: &Values) -> Result<Option<(PathBuf, Guests)>, (u8, String)> {
+    let Some(file) = values.one("client-ca").map(PathBuf::from) else { return Ok(None) };
+    let guests = Guests::read(&file).map_err(|why| (exit::CONFIG, why))?;
+    Ok(Some((file, guests)))
 }
 
 /// The files that flags name.
@@ -99,39 +110,52 @@ pub fn beside<T>(files: Option<Files>, state: &Path, boot: impl FnOnce() -> io::
         },
     };
     log::info("certificate", &[("sha256", &certificate.fingerprint)]);
-    Ok((booted, Keeper { files, certificate, guests: None, config: None }))
+    Ok((booted, Keeper { files, certificate, guests: None, client_ca: None, config: None }))
 }
 
-/// Reads a certificate again.
+/// Reads them again.
 ///
 /// # Errors
-/// What is wrong with it.
-pub fn read(files: &Files) -> Read {
-    Certificate::read(files)
+/// What is wrong with one of them.
+#[inline(never)]
+pub fn read(sources: &Sources) -> Read {
+    let certificate = sources.certificate.as_ref().map(Certificate::read).transpose()?;
+    Ok((certificate, sources.client_ca.as_deref().map(Guests::read).transpose()?))
 }
 
 impl Keeper {
-    /// Where the certificate can be read again; `None` where it is the node's own.
+    /// What can be read again; `None` where there is nothing.
     #[must_use]
-    pub fn files(&self) -> Option<Files> {
-        self.files.clone()
+    pub fn sources(&self) -> Option<Sources> {
+        let sources = Sources { certificate: self.files.clone(), client_ca: self.client_ca.clone() };
+        (sources.certificate.is_some() || sources.client_ca.is_some()).then_some(sources)
     }
 
     /// Asks clients for a certificate from now on, if anybody's may be good.
-    pub fn invite(&mut self, guests: Option<Guests>) {
-        self.guests = guests;
+    pub fn invite(&mut self, guests: Option<(PathBuf, Guests)>) {
+        (self.client_ca, self.guests) = guests.unzip();
     }
 
     /// Shows another certificate from now on; one that is no good leaves the old one.
     #[inline(never)]
     pub fn replace(&mut self, read: Read) {
-        match read.and_then(|certificate| Ok((certificate.config(self.guests.as_ref())?, certificate))) {
-            Ok((config, certificate)) => {
-                log::info("another certificate", &[("sha256", &certificate.fingerprint)]);
+        let read = read.and_then(|(certificate, guests)| {
+            let shown = certificate.as_ref().unwrap_or(&self.certificate);
+            Ok((shown.config(guests.as_ref())?, certificate, guests))
+        });
+        match read {
+            Ok((config, certificate, guests)) => {
+                if let Some(certificate) = certificate {
+                    log::info("another certificate", &[("sha256", &certificate.fingerprint)]);
+                    self.certificate = certificate;
+                }
+                if guests.is_some() {
+                    log::info("joiners' certificates are judged anew", &[]);
+                }
+                self.guests = guests;
                 self.config = Some(config);
-                self.certificate = certificate;
             }
-            Err(why) => log::warn("the certificate stays the old one", &[("reason", &why)]),
+            Err(why) => log::warn("the certificate and --client-ca stay the old ones", &[("reason", &why)]),
         }
     }
 

@@ -107,9 +107,16 @@ impl Authority {
 
     /// A certificate for these names and addresses.
     pub fn sign(&self, names: &[&str]) -> Signed {
+        self.sign_with(names, |_| {})
+    }
+
+    /// The same, and something about it is another way.
+    pub fn sign_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Signed {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
+        let mut parameters = CertificateParams::new(names).unwrap();
+        change(&mut parameters);
+        let certificate = parameters.signed_by(&key, &self.0).unwrap();
         Signed {
             certificate: pem("CERTIFICATE", certificate.der()),
             key: pem("PRIVATE KEY", key.serialized_der()),

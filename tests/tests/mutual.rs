@@ -19,7 +19,9 @@ use std::sync::Arc;
 use bootstrapd_tests::cluster::{join, join_body, join_fails, lists, node, prepared, uid};
 use bootstrapd_tests::exit::CONFIG;
 use bootstrapd_tests::tls::{Authority, Signed, client, client_of, client_showing};
-use bootstrapd_tests::{Connection, Node, Request};
+use bootstrapd_tests::{Connection, Node, Request, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rustls::ClientConfig;
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
@@ -155,7 +157,15 @@ fn a_certificate_that_the_member_does_not_know_is_no_credentials() {
     let strange = Authority::default().sign(&["joiner.example"]);
     // Nor one that the authority of the members has signed.
     let member = trusts.members.sign(&["127.0.0.1"]);
-    for (to, shown) in [(&founder, &strange), (&founder, &member), (&without, &trusts.joiner())] {
+    let past = trusts.joiners.sign_with(&["joiner.example"], |parameters| {
+        parameters.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    });
+    let server = trusts.joiners.sign_with(&["joiner.example"], |parameters| {
+        parameters.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    let good = trusts.joiner();
+    let cases = [(&founder, &strange), (&founder, &member), (&founder, &past), (&founder, &server), (&without, &good)];
+    for (to, shown) in cases {
         let status = join_fails(&joiner, &trusts.body(&[to.address()], shown), "access_denied");
         assert_eq!(status["error_details"]["message"], NOT_TAKEN);
         assert!(!joiner.state_file("persistent/ccs").exists());
@@ -285,6 +295,28 @@ fn whose_certificates_are_good_must_be_known_at_the_start() {
         assert_eq!(node.ready_or_ended(), Err(CONFIG), "{}", node.log());
         assert!(node.log().contains(named), "{}", node.log());
     }
+}
+
+#[test]
+fn whose_certificates_are_good_is_read_again_when_the_node_is_told_to() {
+    let trusts = Trusts::default();
+    let founder = trusts.founder();
+    let (other, joiner) = (Authority::default(), node());
+    let body = trusts.body(&[founder.address()], &other.sign(&["joiner.example"]));
+    let hang_up = |words: &str| {
+        kill(Pid::from_raw(founder.pid().cast_signed()), Signal::SIGHUP).unwrap();
+        eventually(words, || founder.log().contains(words).then_some(()));
+    };
+    let place = |text: &str| fs::write(founder.directory().path().join("joiners.pem"), text).unwrap();
+    join_fails(&joiner, &body, "access_denied");
+    place("");
+    hang_up("stay the old ones");
+    join_fails(&joiner, &body, "access_denied");
+    completes(&node(), &trusts.body(&[founder.address()], &trusts.joiner()));
+    place(&other.certificate());
+    hang_up("judged anew");
+    join_fails(&node(), &trusts.body(&[founder.address()], &trusts.joiner()), "access_denied");
+    completes(&joiner, &body);
 }
 
 #[test]

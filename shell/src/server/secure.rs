@@ -81,8 +81,8 @@ impl Server {
         if !tls::IS_BUILT_IN || i32::try_from(signal.ssi_signo) != Ok(Signal::SIGHUP as i32) {
             return true;
         }
-        match self.keeper.files() {
-            Some(files) => self.shared.agent.threads().jobs.push(Job::ReadCertificate(files)),
+        match self.keeper.sources() {
+            Some(sources) => self.shared.agent.threads().jobs.push(Job::ReadCertificate(sources)),
             None => log::info("nothing to read again: the certificate is the node's own", &[]),
         }
         false

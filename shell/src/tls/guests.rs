@@ -4,7 +4,9 @@
 //! and one that is turned down by an alert would often hear of a broken connection only. It is judged behind the handshake,
 //! where something comes of it: that the session's key is handed out.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::{fmt, fs};
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
@@ -29,16 +31,20 @@ const LABEL: &[u8] = b"EXPORTER-bootstrapd-join";
 pub struct Guests(Arc<dyn ClientCertVerifier>);
 
 impl Guests {
-    /// Those that certain authorities vouch for.
+    /// Those that the authorities in a file vouch for.
     ///
     /// # Errors
-    /// Where they cannot vouch for anybody.
+    /// What is wrong with the file, by its name.
     #[inline(never)]
-    pub fn of(trust: &Trust) -> Result<Self, String> {
-        let Trust::Authorities(roots) = trust else { return Err("it names no authorities".to_owned()) };
+    pub fn read(file: &Path) -> Result<Self, String> {
+        let named = |why: &dyn fmt::Display| format!("{}: {why}", file.display());
+        let pem = fs::read(file).map_err(|error| named(&error))?;
+        let Some(Trust::Authorities(roots)) = Trust::in_authorities(&pem) else {
+            return Err(named(&"it holds no certificate in PEM"));
+        };
         let provider = Arc::new(ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider).build();
-        verifier.map(Self).map_err(|error| error.to_string())
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
+        verifier.map(Self).map_err(|error| named(&error))
     }
 
     /// Asks for a certificate in a handshake.
