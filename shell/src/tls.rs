@@ -155,7 +155,7 @@ impl Keeper {
                 self.guests = guests;
                 self.config = Some(config);
             }
-            Err(why) => log::warn("the certificate and --client-ca stay the old ones", &[("reason", &why)]),
+            Err(why) => log::warn("the certificate stays the old one, so does --client-ca", &[("reason", &why)]),
         }
     }
 

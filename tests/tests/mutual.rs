@@ -310,7 +310,7 @@ fn whose_certificates_are_good_is_read_again_when_the_node_is_told_to() {
     let place = |text: &str| fs::write(founder.directory().path().join("joiners.pem"), text).unwrap();
     join_fails(&joiner, &body, "access_denied");
     place("");
-    hang_up("stay the old ones");
+    hang_up("stays the old one");
     join_fails(&joiner, &body, "access_denied");
     completes(&node(), &trusts.body(&[founder.address()], &trusts.joiner()));
     place(&other.certificate());
