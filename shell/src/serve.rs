@@ -46,12 +46,12 @@ fn start(values: &Values) -> Result<(), Failed> {
     let cannot = |error: std::io::Error| (exit::CONFIG, error.to_string());
     let addresses = addresses(values).map_err(usage)?;
     let files = tls::wanted(values).map_err(usage)?;
-    let guests = tls::guests(values)?;
     let license_key = license_key(values)?;
     let places = places(values).map_err(usage)?;
     let (mut habits, settings, advertise) =
         (habits(values).map_err(usage)?, settings(values).map_err(usage)?, advertise(values).map_err(usage)?);
     // What reads them is kept out of memory where there is nothing to read.
+    let guests = if values.one("client-ca").is_some() { tls::guests(values)? } else { None };
     let is_gated = gate::FLAGS.iter().any(|name| values.one(name).is_some());
     let gate = if is_gated { Some(Box::new(Gate::read(values)?)) } else { None };
     let shared = shared(values, "store", habits)?;

@@ -132,6 +132,7 @@ impl Keeper {
     }
 
     /// Asks clients for a certificate from now on, if anybody's may be good.
+    #[inline]
     pub fn invite(&mut self, guests: Option<(PathBuf, Guests)>) {
         (self.client_ca, self.guests) = guests.unzip();
     }
