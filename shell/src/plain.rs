@@ -108,7 +108,7 @@ impl Keeper {
         None
     }
 
-    pub fn invite(&mut self, _: Option<(PathBuf, Guests)>) {}
+    pub fn invite(&mut self, _: (PathBuf, Guests)) {}
 
     pub fn replace(&mut self, _: Read) {}
 

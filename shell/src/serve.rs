@@ -69,7 +69,9 @@ fn start(values: &Values) -> Result<(), Failed> {
         machine.share_store();
     }
     let (mut boot, mut keeper) = boot_aside(&places, &mut machine, files).map_err(cannot)?;
-    keeper.invite(guests);
+    if let Some(guests) = guests {
+        keeper.invite(guests);
+    }
     let listeners = server::listen_on(&addresses).map_err(cannot)?;
     boot.facts.listeners = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     boot.facts.settings = settings;

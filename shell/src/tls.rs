@@ -131,10 +131,10 @@ impl Keeper {
         (sources.certificate.is_some() || sources.client_ca.is_some()).then_some(sources)
     }
 
-    /// Asks clients for a certificate from now on, if anybody's may be good.
-    #[inline]
-    pub fn invite(&mut self, guests: Option<(PathBuf, Guests)>) {
-        (self.client_ca, self.guests) = guests.unzip();
+    /// Asks clients for a certificate from now on.
+    pub fn invite(&mut self, (client_ca, guests): (PathBuf, Guests)) {
+        self.client_ca = Some(client_ca);
+        self.guests = Some(guests);
     }
 
     /// Shows another certificate from now on; one that is no good leaves the old one.
