@@ -64,6 +64,7 @@ const SIZE_SMALL: Figure = figure("bytes, static, smallest", 800_000, 751_000);
 const SIZE_FULL: Figure = figure("bytes, static, everything", 2_400_000, 2_010_000);
 const IDLE: Figure = roughly("KiB resident, idle, smallest", 900);
 const IDLE_FULL: Figure = roughly("KiB resident, idle, everything", 900);
+const IDLE_AGAIN: Figure = roughly("KiB resident, idle, everything, restarted", 900);
 const IDLE_THOUSAND: Figure = roughly("KiB resident, 1,000 idle connections", 6_000);
 const THREADS: Figure = figure("threads, 1,000 connections", 4, 4);
 const TLS_GET: Figure = figure("instructions, one GET in TLS, keep-alive", 20_000, 14_500);
@@ -130,7 +131,7 @@ fn measure(full: &str, small: &str) -> ExitCode {
     let size = |path: &str| fs::metadata(path).unwrap_or_else(|error| panic!("{path}: {error}")).len();
     let get = || Request::get("/v1/bootstrap");
     let close = || get().header("Connection", "close");
-    let [idle_full, idle_thousand, threads] = memory();
+    let [idle_full, idle_again, idle_thousand, threads] = memory();
     let found = [
         (&GET, instructions(&get(), 200)),
         (&CLOSE, instructions(&close(), 200)),
@@ -143,6 +144,7 @@ fn measure(full: &str, small: &str) -> ExitCode {
         (&SIZE_FULL, size(full)),
         (&IDLE, idle(small)),
         (&IDLE_FULL, idle_full),
+        (&IDLE_AGAIN, idle_again),
         (&IDLE_THOUSAND, idle_thousand),
         (&THREADS, threads),
         (&TLS_GET, counted(200, |node| Some(node.connect_tls()), &get())),
@@ -282,10 +284,13 @@ fn idle(program: &str) -> u64 {
 }
 
 /// KiB resident, idle and with many idle connections, and the threads then.
-fn memory() -> [u64; 3] {
-    let node = Node::start();
+fn memory() -> [u64; 4] {
+    let mut node = Node::start();
     send(&node, &Request::get("/v1/bootstrap"), 1, 200);
     let idle = resident(node.pid());
+    node.restart();
+    send(&node, &Request::get("/v1/bootstrap"), 1, 200);
+    let again = resident(node.pid());
     let connections: Vec<Connection> = (0..CONNECTIONS)
         .map(|_| {
             let mut connection = node.connect();
@@ -297,7 +302,7 @@ fn memory() -> [u64; 3] {
     let status = fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
     let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap().trim().parse().unwrap();
     drop(connections);
-    [idle, busy, threads]
+    [idle, again, busy, threads]
 }
 
 fn resident(pid: u32) -> u64 {
