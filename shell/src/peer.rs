@@ -28,6 +28,8 @@ use crate::shared::Shared;
 use crate::tls::{self, Trust};
 use crate::{secret, store};
 
+mod certified;
+
 /// The first message of a proof: a version, the first message of OPAQUE, and the user's name.
 pub const START: &str = "/internal/v1/login/start";
 /// The last: the proof's id, the last message of OPAQUE, and the sealed request to be admitted.
@@ -44,8 +46,6 @@ pub const PROTOCOL: u8 = 1;
 pub const ID_BYTES: usize = 16;
 /// What ties a message to one moment of one agent.
 pub const CHALLENGE_BYTES: usize = 24;
-mod certified;
-
 /// How a record begins, and nothing else that is sent in its place.
 const RECORD: &[u8] = b"bootstrapd ";
 
