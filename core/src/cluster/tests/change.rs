@@ -143,6 +143,7 @@ fn a_licence_must_be_in_force_for_the_cluster_as_it_is() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a full record takes hours there")]
 fn a_record_that_would_be_too_long_is_not_made() {
     let mut cluster = cluster(1..=128);
     let limit = CLUSTER_RECORD_BYTES_MAX - CLUSTER_RECORD_BYTES_SPARE;
