@@ -3,13 +3,13 @@
 //! One walk over the body: the reader yields names and values, the table in [`table`] says what each may be and
 //! where it goes, `rules` what it must look like. Then `demands` checks what only the whole can tell.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 use core::net::IpAddr;
 
 use heapless::{String, Vec};
 
 use crate::limits::*;
-use crate::problems::Problems;
+use crate::problems::{Place, Problems};
 
 mod credentials;
 pub mod demands;
@@ -185,6 +185,25 @@ pub struct Warning {
     pub pointer: String<WARNING_BYTES_MAX>,
     /// Why.
     pub reason: WarningReason,
+}
+
+impl Warning {
+    /// One about the member at `place`.
+    pub(crate) fn new(place: Place<'_>, reason: WarningReason) -> Self {
+        let mut pointer = Cut(String::new());
+        // A pointer that is too long stays cut.
+        let _ = write!(pointer, "{}", place.pointer());
+        Self { pointer: pointer.0, reason }
+    }
+}
+
+/// Takes what fits, character by character.
+struct Cut<const N: usize>(String<N>);
+
+impl<const N: usize> fmt::Write for Cut<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|character| self.0.push(character)).map_err(|_| fmt::Error)
+    }
 }
 
 /// Why a member will not be acted on.

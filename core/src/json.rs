@@ -190,6 +190,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Steps over what is left of a value whose first token was `token`.
+    ///
+    /// # Errors
+    /// A [`Fault`] where the text is not JSON.
+    pub fn skip_rest(&mut self, token: Token<'a>) -> Result<(), Fault> {
+        if matches!(token, Token::ObjectStart | Token::ArrayStart) {
+            let outside = self.depth.saturating_sub(1);
+            while self.depth > outside {
+                self.token()?;
+            }
+        }
+        Ok(())
+    }
+
     fn in_object(&self) -> bool {
         self.objects & 1 == 1
     }

@@ -2,7 +2,6 @@
 //! to every problem; and how a change that cannot be made reads. Whether it can is decided in
 //! [`Cluster::change`](crate::cluster::Cluster::change).
 
-use core::fmt::Write as _;
 use core::net::IpAddr;
 
 use heapless::{String, Vec};
@@ -98,7 +97,7 @@ impl Change {
             Some(Token::ObjectStart) => self.object(&mut reader, problems)?,
             Some(token) => {
                 problems.add(Place::DOCUMENT, "must be an object");
-                skip_rest(&mut reader, token)?;
+                reader.skip_rest(token)?;
             }
             None => {}
         }
@@ -122,7 +121,8 @@ impl Change {
             } else if unknown.push(name).is_err() {
                 problems.add(place, format_args!("is one unknown member too many (at most {UNKNOWN_MEMBERS_MAX})"));
             } else {
-                self.warn(place);
+                // There is room: they are counted above.
+                let _ = self.warnings.push(Warning::new(place, WarningReason::Unknown));
             }
             reader.skip_value()?;
         }
@@ -130,13 +130,6 @@ impl Change {
             problems.add(Place::member(&[], "license"), "is required");
         }
         Ok(())
-    }
-
-    fn warn(&mut self, place: Place<'_>) {
-        let mut pointer = Cut(String::new());
-        // A pointer that is too long stays cut.
-        let _ = write!(pointer, "{}", place.pointer());
-        let _ = self.warnings.push(Warning { pointer: pointer.0, reason: WarningReason::Unknown });
     }
 
     fn member(
@@ -170,11 +163,11 @@ impl Change {
             (Kind::ExternalAddr, Token::ArrayStart) => return self.addresses(place, reader, problems),
             (Kind::Fixed, token) => {
                 problems.add(place, "cannot be changed here");
-                return skip_rest(reader, token);
+                return reader.skip_rest(token);
             }
             (kind, token) => {
                 problems.add(place, kind.expected());
-                return skip_rest(reader, token);
+                return reader.skip_rest(token);
             }
         }
         Ok(())
@@ -206,12 +199,12 @@ impl Change {
                     if index == EXTERNAL_ADDRESSES_MAX {
                         problems.add(place, format_args!("must have at most {EXTERNAL_ADDRESSES_MAX} elements"));
                     }
-                    skip_rest(reader, token)?;
+                    reader.skip_rest(token)?;
                 }
                 Some(Token::Text(text)) => self.add_address(text, here, problems),
                 Some(token) => {
                     problems.add(here, "must be a string");
-                    skip_rest(reader, token)?;
+                    reader.skip_rest(token)?;
                 }
             }
             index = index.saturating_add(1);
@@ -240,26 +233,6 @@ fn add(problems: &mut Problems, place: Place<'_>, kept: Result<(), Reason>) {
         Ok(()) => {}
         Err(Reason::TooLong(max)) => problems.add(place, format_args!("must be at most {max} bytes long")),
         Err(Reason::Rule(rule)) => problems.add(place, rule),
-    }
-}
-
-/// Steps over what is left of a value whose first token was `token`.
-fn skip_rest<'a>(reader: &mut Reader<'a>, token: Token<'a>) -> Result<(), Fault> {
-    if matches!(token, Token::ObjectStart | Token::ArrayStart) {
-        let outside = reader.depth().saturating_sub(1);
-        while reader.depth() > outside {
-            reader.token()?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes what fits, character by character.
-struct Cut<const N: usize>(String<N>);
-
-impl<const N: usize> core::fmt::Write for Cut<N> {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        text.chars().try_for_each(|character| self.0.push(character)).map_err(|_| core::fmt::Error)
     }
 }
 

@@ -226,8 +226,7 @@ const fn trust(_: &Values, _: &str) -> Result<Option<Trust>, Ended> {
 /// The password, from a file or a variable: never from the command line, where others read it.
 fn password(values: &Values) -> Result<Zeroizing<Vec<u8>>, Ended> {
     if let Some(file) = values.one("password-file") {
-        let bytes = fs::read(&file).map_err(|error| (exit::CONFIG, format!("{}: {error}", file.display())))?;
-        return Ok(Zeroizing::new(gate::trim(&Zeroizing::new(bytes)).to_vec()));
+        return Ok(Zeroizing::new(gate::trim(&Zeroizing::new(options::read_file(&file)?)).to_vec()));
     }
     let variables = ["BOOTSTRAPD_PASSWORD", "REDIS_ENTERPRISE_PASSWORD"].into_iter().filter_map(std::env::var_os);
     let password = variables.map(std::os::unix::ffi::OsStringExt::into_vec).find(|password| !password.is_empty());

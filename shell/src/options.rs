@@ -28,8 +28,15 @@ pub struct Verb {
     pub operand: Option<&'static str>,
     /// For people.
     pub help: &'static str,
+    /// Its flags, in groups that verbs share.
+    pub flags: &'static [&'static [Flag]],
+}
+
+impl Verb {
     /// Its flags.
-    pub flags: &'static [Flag],
+    pub fn flags(&self) -> impl Iterator<Item = &'static Flag> {
+        self.flags.iter().copied().flatten()
+    }
 }
 
 const fn flag(name: &'static str, value: &'static str, help: &'static str) -> Flag {
@@ -46,9 +53,15 @@ const SETUP_TOKEN_FILE: Flag =
 const STORE: Flag = flag("store", "WHERE", "the cluster's record: embedded, or etcd=URL,… [embedded]");
 const STORE_PREFIX: Flag = flag("store-prefix", "TEXT", "how its keys in etcd begin [/bootstrapd/]");
 const STORE_USER: Flag = flag("store-user", "NAME", "who this node is to etcd [nobody]");
-#[cfg(feature = "tls")]
-const STORE_CA: Flag = flag("store-ca", "FILE", "whose certificates etcd may show, PEM");
 const STORE_PASSWORD_FILE: Flag = flag("store-password-file", "FILE", "a file with the password for that");
+/// What it takes to use a store.
+const STORING: &[Flag] = &[
+    STORE_PREFIX,
+    STORE_USER,
+    STORE_PASSWORD_FILE,
+    #[cfg(feature = "tls")]
+    flag("store-ca", "FILE", "whose certificates etcd may show, PEM"),
+];
 
 /// `serve`
 pub const SERVE: Verb = Verb {
@@ -56,42 +69,50 @@ pub const SERVE: Verb = Verb {
     operand: None,
     help: "run this machine's node",
     flags: &[
-        flag("listen", "ADDR:PORT", "where to answer; repeatable [127.0.0.1:8080]"),
-        STATE_DIR,
-        PERSISTENT_PATH,
-        flag("ephemeral-path", "DIR", "where data lives that may be lost [ephemeral in the state directory]"),
-        flag("bigstore-path", "DIR", "flash storage [bigstore in the state directory]"),
-        flag(
-            "advertise",
-            "ADDR:PORT",
-            "where other nodes reach this one [the node's address and the port of a listener]",
-        ),
-        ALLOW_PLAINTEXT,
-        SETUP_TOKEN_FILE,
-        flag("bootstrap-window", "SECONDS", "before a cluster, take a POST only so long after the start [for ever]"),
-        flag("open-status", "", "in a cluster, say without credentials that the bootstrap is completed"),
-        #[cfg(feature = "tls")]
-        flag("tls-cert", "FILE", "the certificate that it shows, PEM; read again on SIGHUP [one of its own]"),
-        #[cfg(feature = "tls")]
-        flag("tls-key", "FILE", "the certificate's key, PEM"),
-        #[cfg(feature = "tls")]
-        flag(
-            "client-ca",
-            "FILE",
-            "whose certificates joiners may show, not a password, PEM; SIGHUP likewise [nobody's]",
-        ),
-        flag("beat", "SECONDS", "how often members say that they are there [5]"),
-        flag("max-clock-skew", "SECONDS", "how far the clock of a joiner may be off [5]"),
-        STORE,
-        STORE_PREFIX,
-        STORE_USER,
-        STORE_PASSWORD_FILE,
-        #[cfg(feature = "tls")]
-        STORE_CA,
-        flag("socket-dir", "DIR", "compared when a node joins [/run/bootstrapd]"),
-        flag("config-dir", "DIR", "likewise [/etc/bootstrapd]"),
-        flag("install-dir", "DIR", "likewise [/opt/bootstrapd]"),
-        flag("license-key", "KEY", "the public key of licences: 64 hex digits, base64, or a file that holds either"),
+        &[
+            flag("listen", "ADDR:PORT", "where to answer; repeatable [127.0.0.1:8080]"),
+            STATE_DIR,
+            PERSISTENT_PATH,
+            flag("ephemeral-path", "DIR", "where data lives that may be lost [ephemeral in the state directory]"),
+            flag("bigstore-path", "DIR", "flash storage [bigstore in the state directory]"),
+            flag(
+                "advertise",
+                "ADDR:PORT",
+                "where other nodes reach this one [the node's address and the port of a listener]",
+            ),
+            ALLOW_PLAINTEXT,
+            SETUP_TOKEN_FILE,
+            flag(
+                "bootstrap-window",
+                "SECONDS",
+                "before a cluster, take a POST only so long after the start [for ever]",
+            ),
+            flag("open-status", "", "in a cluster, say without credentials that the bootstrap is completed"),
+            #[cfg(feature = "tls")]
+            flag("tls-cert", "FILE", "the certificate that it shows, PEM; read again on SIGHUP [one of its own]"),
+            #[cfg(feature = "tls")]
+            flag("tls-key", "FILE", "the certificate's key, PEM"),
+            #[cfg(feature = "tls")]
+            flag(
+                "client-ca",
+                "FILE",
+                "whose certificates joiners may show, not a password, PEM; SIGHUP likewise [nobody's]",
+            ),
+            flag("beat", "SECONDS", "how often members say that they are there [5]"),
+            flag("max-clock-skew", "SECONDS", "how far the clock of a joiner may be off [5]"),
+            STORE,
+        ],
+        STORING,
+        &[
+            flag("socket-dir", "DIR", "compared when a node joins [/run/bootstrapd]"),
+            flag("config-dir", "DIR", "likewise [/etc/bootstrapd]"),
+            flag("install-dir", "DIR", "likewise [/opt/bootstrapd]"),
+            flag(
+                "license-key",
+                "KEY",
+                "the public key of licences: 64 hex digits, base64, or a file that holds either",
+            ),
+        ],
     ],
 };
 
@@ -100,7 +121,7 @@ pub const RESET: Verb = Verb {
     name: "reset",
     operand: None,
     help: "forget this node's records, offline; asks first",
-    flags: &[STATE_DIR, PERSISTENT_PATH, YES],
+    flags: &[&[STATE_DIR, PERSISTENT_PATH, YES]],
 };
 
 /// `move`
@@ -110,17 +131,9 @@ const MOVE: Verb = Verb {
     operand: None,
     help: "take the cluster's record to another store, offline, on the founder; asks first",
     flags: &[
-        STATE_DIR,
-        PERSISTENT_PATH,
-        STORE,
-        flag("to", "WHERE", "the store to take it to"),
-        STORE_PREFIX,
-        STORE_USER,
-        STORE_PASSWORD_FILE,
-        #[cfg(feature = "tls")]
-        STORE_CA,
-        ALLOW_PLAINTEXT,
-        YES,
+        &[STATE_DIR, PERSISTENT_PATH, STORE, flag("to", "WHERE", "the store to take it to")],
+        STORING,
+        &[ALLOW_PLAINTEXT, YES],
     ],
 };
 
@@ -133,98 +146,50 @@ const RECOVER: Verb = Verb {
     name: "recover",
     operand: None,
     help: "with --in-place: make this node its cluster's founder, offline; asks first",
-    flags: &[
-        IN_PLACE,
-        STATE_DIR,
-        PERSISTENT_PATH,
-        STORE,
-        STORE_PREFIX,
-        STORE_USER,
-        STORE_PASSWORD_FILE,
-        #[cfg(feature = "tls")]
-        STORE_CA,
-        ALLOW_PLAINTEXT,
-        YES,
-    ],
+    flags: &[&[IN_PLACE, STATE_DIR, PERSISTENT_PATH, STORE], STORING, &[ALLOW_PLAINTEXT, YES]],
 };
 
 #[cfg(feature = "client")]
 mod client {
-    #[cfg(feature = "tls")]
-    use super::STORE_CA;
     use super::{
-        ALLOW_PLAINTEXT, Flag, IN_PLACE, PERSISTENT_PATH, RESET, SERVE, SETUP_TOKEN_FILE, STATE_DIR, STORE,
-        STORE_PASSWORD_FILE, STORE_PREFIX, STORE_USER, Verb, YES, flag,
+        ALLOW_PLAINTEXT, Flag, IN_PLACE, PERSISTENT_PATH, RESET, SERVE, SETUP_TOKEN_FILE, STATE_DIR, STORE, STORING,
+        Verb, YES, flag,
     };
 
     const URL: Flag = flag("url", "URL", "the node [http://127.0.0.1:8080]");
     const USER: Flag = flag("user", "NAME", "the administrator, once the node is in a cluster");
     const PASSWORD_FILE: Flag = flag("password-file", "FILE", "a file with the password, or BOOTSTRAPD_PASSWORD");
-    #[cfg(feature = "tls")]
-    const FINGERPRINT: Flag =
-        flag("fingerprint", "SHA256", "the only certificate to trust, as the node's log shows it");
-    #[cfg(feature = "tls")]
-    const CACERT: Flag = flag("cacert", "FILE", "whose certificates to trust, PEM; the system's are not");
-    #[cfg(feature = "tls")]
-    const INSECURE: Flag = flag("insecure", "", "trust any certificate [only on this machine]");
     const JSON: Flag = flag("json", "", "print JSON");
     const TIMEOUT: Flag = flag("timeout", "SECONDS", "how long to wait [300]");
     const NO_WAIT: Flag = flag("no-wait", "", "return once the attempt is accepted");
 
-    const ASKING: &[Flag] = &[
-        URL,
-        USER,
-        PASSWORD_FILE,
-        JSON,
+    /// Whom to ask, as whom.
+    const ASKING: &[Flag] = &[URL, USER, PASSWORD_FILE];
+    /// Whose certificate is good.
+    const TRUSTING: &[Flag] = &[
         #[cfg(feature = "tls")]
-        FINGERPRINT,
+        flag("fingerprint", "SHA256", "the only certificate to trust, as the node's log shows it"),
         #[cfg(feature = "tls")]
-        CACERT,
+        flag("cacert", "FILE", "whose certificates to trust, PEM; the system's are not"),
         #[cfg(feature = "tls")]
-        INSECURE,
+        flag("insecure", "", "trust any certificate [only on this machine]"),
     ];
-    const VALIDATING: &[Flag] = &[
-        URL,
-        USER,
-        PASSWORD_FILE,
-        SETUP_TOKEN_FILE,
-        JSON,
-        #[cfg(feature = "tls")]
-        FINGERPRINT,
-        #[cfg(feature = "tls")]
-        CACERT,
-        #[cfg(feature = "tls")]
-        INSECURE,
-    ];
-    const ATTEMPTING: &[Flag] = &[
-        URL,
-        USER,
-        PASSWORD_FILE,
-        SETUP_TOKEN_FILE,
-        JSON,
-        TIMEOUT,
-        NO_WAIT,
-        #[cfg(feature = "tls")]
-        FINGERPRINT,
-        #[cfg(feature = "tls")]
-        CACERT,
-        #[cfg(feature = "tls")]
-        INSECURE,
-    ];
+    /// What goes with a bootstrap object.
+    const ATTEMPTING: &[Flag] = &[SETUP_TOKEN_FILE, JSON, TIMEOUT, NO_WAIT];
 
     /// A verb that asks once.
     const fn question(name: &'static str, help: &'static str) -> Verb {
-        Verb { name, operand: None, help, flags: ASKING }
+        Verb { name, operand: None, help, flags: &[ASKING, &[JSON], TRUSTING] }
     }
 
     /// A verb that asks how an attempt would end.
     const fn validation(name: &'static str, help: &'static str) -> Verb {
-        Verb { name, operand: Some("[FILE]"), help, flags: VALIDATING }
+        Verb { name, operand: Some("[FILE]"), help, flags: &[ASKING, &[SETUP_TOKEN_FILE, JSON], TRUSTING] }
     }
 
     /// A verb that starts an attempt.
     const fn attempt(name: &'static str, help: &'static str) -> Verb {
-        Verb { name, operand: Some("[FILE]"), help, flags: ATTEMPTING }
+        Verb { name, operand: Some("[FILE]"), help, flags: &[ASKING, ATTEMPTING, TRUSTING] }
     }
 
     const STATUS: Verb = question("status", "show a node's bootstrap status");
@@ -233,30 +198,12 @@ mod client {
     const JOIN: Verb = attempt("join", "the same, to join a cluster");
     const RECOVER: Verb = Verb {
         flags: &[
-            URL,
-            USER,
-            PASSWORD_FILE,
-            SETUP_TOKEN_FILE,
-            JSON,
-            TIMEOUT,
-            NO_WAIT,
-            #[cfg(feature = "tls")]
-            FINGERPRINT,
-            #[cfg(feature = "tls")]
-            CACERT,
-            #[cfg(feature = "tls")]
-            INSECURE,
-            IN_PLACE,
-            STATE_DIR,
-            PERSISTENT_PATH,
-            STORE,
-            STORE_PREFIX,
-            STORE_USER,
-            STORE_PASSWORD_FILE,
-            #[cfg(feature = "tls")]
-            STORE_CA,
-            ALLOW_PLAINTEXT,
-            YES,
+            ASKING,
+            ATTEMPTING,
+            TRUSTING,
+            &[IN_PLACE, STATE_DIR, PERSISTENT_PATH, STORE],
+            STORING,
+            &[ALLOW_PLAINTEXT, YES],
         ],
         ..attempt("recover", "the same, to recover a cluster from its record")
     };
@@ -267,19 +214,7 @@ mod client {
         name: "wait",
         operand: None,
         help: "wait until a node's bootstrap has ended",
-        flags: &[
-            URL,
-            USER,
-            PASSWORD_FILE,
-            JSON,
-            TIMEOUT,
-            #[cfg(feature = "tls")]
-            FINGERPRINT,
-            #[cfg(feature = "tls")]
-            CACERT,
-            #[cfg(feature = "tls")]
-            INSECURE,
-        ],
+        flags: &[ASKING, &[JSON, TIMEOUT], TRUSTING],
     };
     const NODES: Verb = question("nodes", "list the nodes of a node's cluster");
 
@@ -293,7 +228,7 @@ mod client {
         name: "license issue",
         operand: Some("FILE"),
         help: "print a licence, signed with the private key in FILE: PEM, 64 hex digits or base64",
-        flags: &[
+        flags: &[&[
             flag("owner", "NAME", "whose it is [nobody's]"),
             flag("cluster-name", "NAME", "the only cluster that it is for [any]"),
             flag("activation-date", "TIME", "from when it is in force, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ [now]"),
@@ -301,13 +236,13 @@ mod client {
             flag("shards-limit", "COUNT", "shards in all; required"),
             flag("node-limit", "COUNT", "nodes [any number]"),
             flag("feature", "NAME", "what may be used, such as bigstore; repeatable [nothing]"),
-        ],
+        ]],
     };
     const LICENSE_SHOW: Verb = Verb {
         name: "license show",
         operand: Some("[FILE]"),
         help: "show what the licence in FILE grants (`-` or none: standard input)",
-        flags: &[flag("license-key", "KEY", "the public key, as `serve` takes it: is the signature good?")],
+        flags: &[&[flag("license-key", "KEY", "the public key, as `serve` takes it: is the signature good?")]],
     };
 
     const COMPLETIONS: Verb = Verb {
@@ -376,6 +311,14 @@ pub enum Command {
     /// A shell asks what may stand in the place of the last of these words.
     #[cfg(feature = "client")]
     Complete(Vec<OsString>),
+}
+
+/// What the file holds that a flag names.
+///
+/// # Errors
+/// The exit code, and what the system says of which file.
+pub fn read_file(file: &OsStr) -> Result<Vec<u8>, (u8, String)> {
+    std::fs::read(file).map_err(|error| (crate::exit::CONFIG, format!("{}: {error}", file.display())))
 }
 
 /// What was given, by flags first and by variables then.
@@ -467,7 +410,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         match argument {
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Print(verb_help(verb))),
             Arg::Long(name) => {
-                let flag = verb.flags.iter().find(|flag| flag.name == name);
+                let flag = verb.flags().find(|flag| flag.name == name);
                 let flag = flag.ok_or_else(|| unexpected(&Arg::Long(name)))?;
                 let value = if flag.value.is_empty() {
                     OsString::from("1")
@@ -544,7 +487,7 @@ fn help() -> String {
 fn verb_help(verb: &Verb) -> String {
     let operand = verb.operand.map(|operand| format!(" {operand}")).unwrap_or_default();
     let mut text = format!("bootstrapd {}: {}\n\nUsage: bootstrapd {0} [FLAGS]{operand}\n\n", verb.name, verb.help);
-    for flag in verb.flags {
+    for flag in verb.flags() {
         let _ = writeln!(text, "  {:<28} {}", format!("--{} {}", flag.name, flag.value), flag.help);
     }
     text

@@ -175,13 +175,7 @@ pub fn run(errands: &Queue<Errand>, mut shared: Option<Box<Shared>>, tell: impl 
                 tell(Done::Waited(who));
             }
             Some(Errand::Tick(length)) => beat = length,
-            #[cfg(feature = "management")]
-            Some(errand @ Errand::Change(..)) => {
-                if let Some(done) = shared.as_mut().and_then(|shared| share(errand, errands, shared)) {
-                    tell(done);
-                }
-            }
-            Some(errand @ (Errand::CheckStore(_) | Errand::Live(..) | Errand::Admit(_) | Errand::Confirm(..))) => {
+            Some(errand) => {
                 if let Some(done) = shared.as_mut().and_then(|shared| share(errand, errands, shared)) {
                     tell(done);
                 }

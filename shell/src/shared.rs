@@ -76,6 +76,8 @@ enum Stop {
     Barred(TriedReason),
     /// What is there is newer, and does not know this node.
     Expelled,
+    /// Somebody else is always faster.
+    Overtaken,
 }
 
 impl From<Fault> for Stop {
@@ -147,7 +149,7 @@ impl Shared {
     /// One line for each new trouble, and one when it is over.
     fn complain(&mut self, done: &Result<(), Stop>) {
         let trouble = match done {
-            Ok(()) | Err(Stop::Expelled) => None,
+            Ok(()) | Err(Stop::Expelled | Stop::Overtaken) => None,
             Err(Stop::Fault(fault)) => Some(reason(&fault.error).name()),
             Err(Stop::Barred(_)) => Some("it has an older record than this node, or another one"),
         };
@@ -166,41 +168,26 @@ impl Shared {
 
     /// Nodes that have proved the password want to join: how that ends, for each of them.
     pub fn admit(&mut self, mut waiting: Vec<Admission>) -> Admitted {
-        let end = Instant::now().checked_add(ADMISSION);
         let mut ended = Admitted::default();
-        loop {
-            let reason = match self.try_to_admit(&mut waiting, &mut ended) {
-                Ok(true) => {
-                    ended.admitted = waiting.iter().map(|admission| admission.number).collect();
-                    ended.record.clone_from(&self.copy);
-                    return ended;
-                }
-                Ok(false) => TriedReason::NotReady,
-                Err(Stop::Fault(_)) => TriedReason::NoStore,
-                Err(Stop::Barred(reason)) => return ended.without(&waiting, reason),
-                Err(Stop::Expelled) => return ended.without(&waiting, TriedReason::NotAMember),
-            };
-            if end <= Some(Instant::now()) {
-                return ended.without(&waiting, reason);
-            }
-            if reason == TriedReason::NoStore {
-                std::thread::sleep(AGAIN);
-            }
-        }
-    }
-
-    /// Whether all that were still `waiting` are admitted; not where somebody else was faster. Who got another answer waits
-    /// no more.
-    fn try_to_admit(&mut self, waiting: &mut Vec<Admission>, ended: &mut Admitted) -> Result<bool, Stop> {
-        self.look()?;
-        let Some(mut draft) = self.copy.clone() else { return Err(Stop::Expelled) };
-        let before = draft.age();
-        waiting.retain(|Admission { number, request, key, clock_ms, .. }| {
-            // Its clock is compared with ours of when it has asked.
-            let joined = self.rules.join(&mut draft, (request, *key), (node::uptime_ms(), *clock_ms));
-            joined.map_err(|answer| ended.others.push((*number, answer))).is_ok()
+        let edited = self.edit(&mut |rules, draft| {
+            // Who gets another answer waits no more.
+            waiting.retain(|Admission { number, request, key, clock_ms, .. }| {
+                // Its clock is compared with ours of when it has asked.
+                let joined = rules.join(draft, (request, *key), (node::uptime_ms(), *clock_ms));
+                joined.map_err(|answer| ended.others.push((*number, answer))).is_ok()
+            });
         });
-        if draft.age() == before { Ok(true) } else { self.write(draft) }
+        match edited {
+            Ok(()) => {
+                ended.admitted = waiting.iter().map(|admission| admission.number).collect();
+                ended.record.clone_from(&self.copy);
+                ended
+            }
+            Err(Stop::Fault(_)) => ended.without(&waiting, TriedReason::NoStore),
+            Err(Stop::Barred(reason)) => ended.without(&waiting, reason),
+            Err(Stop::Expelled) => ended.without(&waiting, TriedReason::NotAMember),
+            Err(Stop::Overtaken) => ended.without(&waiting, TriedReason::NotReady),
+        }
     }
 
     /// Makes a change of the record; the record with it.
@@ -209,32 +196,43 @@ impl Shared {
     /// Why not. Where an answer of the store was lost it may be made all the same.
     #[cfg(feature = "management")]
     pub fn change(&mut self, change: &Change) -> Result<Box<Cluster>, Refusal> {
+        let mut refused = None;
+        let edited = self.edit(&mut |_, draft| refused = draft.change(change, node::now()).err());
+        match (edited, refused) {
+            (Ok(()), Some(refusal)) => Err(refusal),
+            (Ok(()), None) => self.copy.clone().ok_or(Refusal::NotAMember),
+            (Err(Stop::Fault(_) | Stop::Overtaken), _) => Err(Refusal::NoStore),
+            (Err(Stop::Barred(_)), _) => Err(Refusal::NeedsRecovery),
+            (Err(Stop::Expelled), _) => Err(Refusal::NotAMember),
+        }
+    }
+
+    /// Has the newest record edited, and written where that has changed it: again where somebody else was faster or the
+    /// store did not serve, for as long as somebody waits for it.
+    fn edit(&mut self, edit: &mut dyn FnMut(&mut peer::Shared, &mut Cluster)) -> Result<(), Stop> {
         let end = Instant::now().checked_add(ADMISSION);
         loop {
+            let stop = match self.try_to_edit(edit) {
+                Ok(true) => return Ok(()),
+                Ok(false) => Stop::Overtaken,
+                Err(stop) => stop,
+            };
             let is_over = end <= Some(Instant::now());
-            match self.try_to_change(change) {
-                Ok(Ok(Some(record))) => return Ok(record),
-                Ok(Err(refusal)) => return Err(refusal),
-                Ok(Ok(None)) | Err(Stop::Fault(_)) if is_over => return Err(Refusal::NoStore),
-                // Somebody else was faster.
-                Ok(Ok(None)) => {}
-                Err(Stop::Fault(_)) => std::thread::sleep(AGAIN),
-                Err(Stop::Barred(_)) => return Err(Refusal::NeedsRecovery),
-                Err(Stop::Expelled) => return Err(Refusal::NotAMember),
+            match stop {
+                Stop::Fault(_) if !is_over => std::thread::sleep(AGAIN),
+                Stop::Overtaken if !is_over => {}
+                Stop::Fault(_) | Stop::Overtaken | Stop::Barred(_) | Stop::Expelled => return Err(stop),
             }
         }
     }
 
-    #[cfg(feature = "management")]
-    fn try_to_change(&mut self, change: &Change) -> Result<Result<Option<Box<Cluster>>, Refusal>, Stop> {
+    /// Whether that is done; not where somebody else was faster.
+    fn try_to_edit(&mut self, edit: &mut dyn FnMut(&mut peer::Shared, &mut Cluster)) -> Result<bool, Stop> {
         self.look()?;
         let Some(mut draft) = self.copy.clone() else { return Err(Stop::Expelled) };
-        let is_record = match draft.change(change, node::now()) {
-            Ok(true) => self.write(draft)?,
-            Ok(false) => true,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        Ok(Ok(self.copy.clone().filter(|_| is_record)))
+        let before = draft.age();
+        edit(&mut self.rules, &mut draft);
+        if draft.age() == before { Ok(true) } else { self.write(draft) }
     }
 
     /// This node has made `adopted` its record, and says so.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustls::{ServerConfig, ServerConnection};
 
 use crate::opaque::SessionKey;
-use crate::options::Values;
+use crate::options::{self, Values};
 use crate::{exit, log};
 
 pub mod certificate;
@@ -65,8 +65,7 @@ pub struct Keeper {
 pub fn named(values: &Values, flag: &str, variable: Option<&str>) -> Result<Option<Trust>, (u8, String)> {
     let other = || variable.and_then(std::env::var_os).filter(|file| !file.is_empty());
     let Some(file) = values.one(flag).or_else(other) else { return Ok(None) };
-    let pem = std::fs::read(&file).map_err(|error| (exit::CONFIG, format!("{}: {error}", file.display())))?;
-    let trust = Trust::in_authorities(&pem);
+    let trust = Trust::in_authorities(&options::read_file(&file)?);
     trust.map(Some).ok_or_else(|| (exit::CONFIG, format!("{} holds no certificate in PEM", file.display())))
 }
 

@@ -1,9 +1,9 @@
 //! The walk over a body: tokens in, members kept, problems and warnings noted. Iterative; one frame for each open
 //! object that the table knows.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 
-use heapless::{String, Vec};
+use heapless::Vec;
 
 use super::table::{KeepText, Kind, Object, Reason};
 use super::{Action, Config, Warning, WarningReason, demands};
@@ -98,7 +98,7 @@ impl<'a> Walk<'a, '_> {
             Some(Token::ObjectStart) => self.push(Object::Root, None),
             Some(token) => {
                 self.problems.add(Place::DOCUMENT, "must be an object");
-                self.skip_rest(token)?;
+                self.reader.skip_rest(token)?;
             }
             None => {}
         }
@@ -178,11 +178,8 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn warn(&mut self, place: Place<'_>, reason: WarningReason) {
-        let mut pointer = String::new();
-        // A pointer that is too long stays cut.
-        let _ = write!(Cut(&mut pointer), "{}", place.pointer());
         // WARNINGS_MAX has room for every kind; unknown members are counted before they come here.
-        let _ = self.config.warnings.push(Warning { pointer, reason });
+        let _ = self.config.warnings.push(Warning::new(place, reason));
     }
 
     fn value(&mut self, kind: Kind, spot: Spot, token: Token<'a>) -> Result<(), Fault> {
@@ -208,11 +205,11 @@ impl<'a> Walk<'a, '_> {
             (Kind::Objects(_, object, _), Token::ArrayStart) => return self.element(object, 0),
             (Kind::Unused, token) => {
                 self.warn(spot.place(), WarningReason::Unused);
-                return self.skip_rest(token);
+                return self.reader.skip_rest(token);
             }
             (kind, token) => {
                 self.problems.add(spot.place(), expected(kind));
-                return self.skip_rest(token);
+                return self.reader.skip_rest(token);
             }
         }
         Ok(())
@@ -249,12 +246,12 @@ impl<'a> Walk<'a, '_> {
                         let whole = Spot { index: None, ..spot };
                         self.problems.add(whole.place(), format_args!("must have at most {max} elements"));
                     }
-                    self.skip_rest(token)?;
+                    self.reader.skip_rest(token)?;
                 }
                 Some(Token::Text(text)) => self.text(keep, text, spot, true),
                 Some(token) => {
                     self.problems.add(spot.place(), "must be a string");
-                    self.skip_rest(token)?;
+                    self.reader.skip_rest(token)?;
                 }
             }
             index = index.saturating_add(1);
@@ -276,7 +273,7 @@ impl<'a> Walk<'a, '_> {
                         let whole = Place { element: None, ..place };
                         self.problems.add(whole, format_args!("must have at most {max} elements"));
                     }
-                    self.skip_rest(token)?;
+                    self.reader.skip_rest(token)?;
                 }
                 Some(Token::ObjectStart) => {
                     begin(self.config);
@@ -285,22 +282,11 @@ impl<'a> Walk<'a, '_> {
                 }
                 Some(token) => {
                     self.problems.add(place, "must be an object");
-                    self.skip_rest(token)?;
+                    self.reader.skip_rest(token)?;
                 }
             }
             index = index.saturating_add(1);
         }
-    }
-
-    /// Steps over what is left of a value whose first token was `token`.
-    fn skip_rest(&mut self, token: Token<'a>) -> Result<(), Fault> {
-        if matches!(token, Token::ObjectStart | Token::ArrayStart) {
-            let outside = self.reader.depth().saturating_sub(1);
-            while self.reader.depth() > outside {
-                self.reader.token()?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -330,14 +316,5 @@ impl fmt::Display for OneOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("must be one of")?;
         self.0.iter().try_for_each(|choice| write!(f, " {choice}"))
-    }
-}
-
-/// Takes what fits, character by character.
-struct Cut<'a, const N: usize>(&'a mut String<N>);
-
-impl<const N: usize> fmt::Write for Cut<'_, N> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|character| self.0.push(character)).map_err(|_| fmt::Error)
     }
 }

@@ -223,22 +223,20 @@ impl Agent {
             reply.close = true;
             return self.error(411, http::error_code(411), "a body needs Content-Length or chunks", reply);
         }
-        #[cfg(feature = "management")]
-        if let Purpose::Change(_) = purpose {
-            return match self.may_change() {
+        match purpose {
+            Purpose::Peer(_) => Step::Read(purpose),
+            #[cfg(feature = "management")]
+            Purpose::Change(_) => match self.may_change() {
                 Ok(()) => Step::Read(purpose),
                 Err(refusal) => self.not_changed(&refusal, reply),
-            };
-        }
-        match (self.machine.check_free(), purpose) {
-            #[cfg(feature = "management")]
-            (_, Purpose::Change(_)) => Step::Read(purpose),
-            (_, Purpose::Peer(_)) => Step::Read(purpose),
-            (Err(refusal), _) => self.refused(refusal, reply),
-            (Ok(()), Purpose::Validate(_)) if self.validator.is_some() => {
-                self.busy("another validation is under way, try again", reply)
-            }
-            (Ok(()), Purpose::Bootstrap(_) | Purpose::Validate(_)) => Step::Read(purpose),
+            },
+            Purpose::Bootstrap(_) | Purpose::Validate(_) => match self.machine.check_free() {
+                Err(refusal) => self.refused(refusal, reply),
+                Ok(()) if matches!(purpose, Purpose::Validate(_)) && self.validator.is_some() => {
+                    self.busy("another validation is under way, try again", reply)
+                }
+                Ok(()) => Step::Read(purpose),
+            },
         }
     }
 

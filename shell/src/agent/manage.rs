@@ -118,7 +118,7 @@ impl Agent {
         match ended {
             Err(refusal) => {
                 let text = write(|writer| refusal.write(writer));
-                if let Some(pending) = self.others.pending.iter_mut().find(|pending| pending.number == number) {
+                if let Some(pending) = self.others.waits(number) {
                     pending.form = Form::Plain(refusal.status());
                 }
                 self.answer(number, text);
@@ -126,7 +126,7 @@ impl Agent {
             Ok(record) => {
                 log_change(change, &record);
                 let age = record.age();
-                if let Some(pending) = self.others.pending.iter_mut().find(|pending| pending.number == number) {
+                if let Some(pending) = self.others.waits(number) {
                     pending.age = age;
                 }
                 // Who asks this node next is to see it: the answer waits for the copy.

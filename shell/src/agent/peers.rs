@@ -135,6 +135,11 @@ impl Others {
         })
     }
 
+    /// The answer with this number, where it still waits.
+    pub(super) fn waits(&mut self, number: u32) -> Option<&mut Pending> {
+        self.pending.iter_mut().find(|pending| pending.number == number)
+    }
+
     /// A challenge: a number that grows, and this process's signature under it.
     fn challenge(&mut self, now: u64) -> [u8; CHALLENGE_BYTES] {
         // Several in one millisecond are told apart.

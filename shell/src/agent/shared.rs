@@ -85,7 +85,7 @@ impl Agent {
 
     /// Gives an answer that waited.
     pub(super) fn answer(&mut self, number: u32, text: Vec<u8>) {
-        if let Some(pending) = self.others.pending.iter_mut().find(|pending| pending.number == number) {
+        if let Some(pending) = self.others.waits(number) {
             pending.text = text;
             self.news.push(News::Kept(number, true));
         }

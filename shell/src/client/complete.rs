@@ -102,7 +102,7 @@ fn first_words() -> Found {
 }
 
 fn of_verb(verb: &Verb, before: &[&str], current: &str) -> Found {
-    let flag = |word: &str| word.strip_prefix("--").and_then(|name| verb.flags.iter().find(|flag| flag.name == name));
+    let flag = |word: &str| word.strip_prefix("--").and_then(|name| verb.flags().find(|flag| flag.name == name));
     if let Some(flag) = before.last().and_then(|word| flag(word)).filter(|flag| !flag.value.is_empty()) {
         return values(flag.name, flag.value);
     }
@@ -112,7 +112,7 @@ fn of_verb(verb: &Verb, before: &[&str], current: &str) -> Found {
         return values("", operand);
     }
     let mut found = Found::from([("--help".to_owned(), "show this verb's flags")]);
-    found.extend(verb.flags.iter().map(|flag| (format!("--{}", flag.name), flag.help)));
+    found.extend(verb.flags().map(|flag| (format!("--{}", flag.name), flag.help)));
     found
 }
 

@@ -51,7 +51,7 @@ fn whole() -> String {
     for verb in VERBS {
         let _ = writeln!(text, ".SS {}{}", escape(verb.name), operand(verb));
         line(&mut text, &sentence(verb.help));
-        flags(&mut text, verb.flags);
+        flags(&mut text, verb);
     }
     foot(&mut text);
     text
@@ -65,7 +65,7 @@ fn of(verb: &Verb) -> String {
     line(&mut text, &sentence(verb.help));
     if !verb.flags.is_empty() {
         text.push_str(".SH OPTIONS\n");
-        flags(&mut text, verb.flags);
+        flags(&mut text, verb);
     }
     foot(&mut text);
     text.push_str(".SH SEE ALSO\n.BR bootstrapd (1)\n");
@@ -83,8 +83,8 @@ fn operand(verb: &Verb) -> String {
     verb.operand.map(|operand| format!(" {}", escape(operand))).unwrap_or_default()
 }
 
-fn flags(text: &mut String, flags: &[Flag]) {
-    for Flag { name, value, help } in flags {
+fn flags(text: &mut String, verb: &Verb) {
+    for Flag { name, value, help } in verb.flags() {
         let value = if value.is_empty() { String::new() } else { format!(" \" {}\"", escape(value)) };
         let font = if value.is_empty() { "B" } else { "BI" };
         let _ = writeln!(text, ".TP\n.{font} \\-\\-{}{value}", escape(name));
