@@ -178,7 +178,15 @@ pub struct Connection {
 impl Connection {
     /// Connects.
     pub fn open(address: SocketAddr) -> Self {
-        Self::over(TcpStream::connect_timeout(&address, AT_ONCE).unwrap())
+        Self::try_open(address).unwrap()
+    }
+
+    /// Connects, if somebody is there.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn try_open(address: SocketAddr) -> io::Result<Self> {
+        TcpStream::connect_timeout(&address, AT_ONCE).map(Self::over)
     }
 
     /// Connects from a loopback address of the caller's choice.

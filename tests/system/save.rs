@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use bootstrapd_tests::record::{CLUSTER, OWN};
-use bootstrapd_tests::{Answer, Node, Request, body, eventually};
+use bootstrapd_tests::{Answer, Connection, Node, Request, body, eventually};
 use serde_json::Value;
 
 use crate::trace::{Attached, Fault, Place, Seen, faults, happened, seen, trace_starts};
@@ -262,7 +262,7 @@ fn failed_to_read_a_record(trace: &str) -> bool {
 /// How the attempt ended, unless the agent did.
 fn end_of_attempt(node: &Node) -> Option<Value> {
     let ask = Request::get("/v1/bootstrap").login(body::USER, body::PASSWORD).bytes("a");
-    let mut connection = node.connect();
+    let mut connection = Connection::try_open(node.address()).ok()?;
     eventually("the attempt's end", || {
         connection.send(&ask);
         let Ok(answer) = connection.try_answer() else { return Some(None) };
