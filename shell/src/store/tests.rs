@@ -142,3 +142,15 @@ fn one_agent_at_a_time() {
     drop(held);
     lock(&scratch.0).unwrap();
 }
+
+#[test]
+fn an_agent_that_is_ending_is_waited_for() {
+    let scratch = Scratch::new("ending");
+    let held = lock(&scratch.0).unwrap();
+    let ending = thread::spawn(move || {
+        thread::sleep(LOCK_PATIENCE / 4);
+        drop(held);
+    });
+    lock(&scratch.0).unwrap();
+    ending.join().unwrap();
+}
