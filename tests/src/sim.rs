@@ -8,6 +8,7 @@ mod disk;
 mod growth;
 mod rules;
 mod wire;
+mod witness;
 mod world;
 
 use bootstrapd_core::cluster::{Cluster, Member};

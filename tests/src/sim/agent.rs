@@ -14,6 +14,7 @@ use bootstrapd_core::time::Timestamp;
 
 use super::disk::{Content, Disk, encoded, read_again};
 use super::wire::{About, Reply, Request, Want};
+use super::witness::Witness;
 use crate::random::Seeded;
 
 mod peers;
@@ -34,6 +35,8 @@ pub(super) struct Agent {
     pub(super) founded: Option<Rc<Cluster>>,
     /// What it knows of others.
     pub(super) peers: Peers,
+    /// What it must do by what it knows.
+    pub(super) witness: Witness,
     staged: Option<Rc<Cluster>>,
     keeping: Option<Rc<Cluster>>,
     /// Answers that wait for a copy to be durable: the call, the copy's age, the answer, and the one where the save fails.
@@ -77,6 +80,7 @@ impl Agent {
             cluster: None,
             founded: None,
             peers: Peers::new(BEAT_MS, SKEW_SECONDS, moment.now_ms),
+            witness: Witness::default(),
             staged: None,
             keeping: None,
             pending: Vec::new(),
@@ -127,6 +131,7 @@ impl Agent {
 
     fn live(&mut self, moment: &mut Moment<'_>) {
         self.peers = Peers::new(BEAT_MS, SKEW_SECONDS, moment.now_ms);
+        self.witness.live(moment.now_ms);
         self.beat(moment);
     }
 

@@ -11,9 +11,9 @@ use bootstrapd_core::time::Timestamp;
 
 use super::agent::Agent;
 use super::disk::{Content, Disk, read_again};
-use super::rules::Broken;
+use super::rules::{Broken, must};
 use super::world::World;
-use super::{FEW, RECORD_BYTES};
+use super::{FEW, RECORD_BYTES, wire};
 use crate::random::Seeded;
 
 /// From then on the operator resets joiners that still wait.
@@ -30,6 +30,8 @@ pub(super) struct Faults {
     pub(super) slow: u64,
     /// Saves that fail.
     pub(super) save_fails: u64,
+    /// Nodes that crash right after a save, before anything that was to follow.
+    pub(super) crash_saved: u64,
     /// Nodes that crash.
     crash: u64,
     /// Nodes that are cut off.
@@ -48,13 +50,15 @@ pub(super) struct Faults {
 
 impl Faults {
     /// A mixture: most seeds know some kinds of trouble and not the others.
-    pub(super) fn pick(random: &mut Seeded) -> Self {
+    pub(super) fn pick(seed: u64, random: &mut Seeded) -> Self {
         let mut up_to = |often: u64, most: u64| if random.chance(often) { 1 + random.below(most) } else { 0 };
         Self {
             lose: up_to(50, 20),
             double: up_to(50, 20),
             slow: up_to(50, 20),
             save_fails: up_to(30, 20),
+            // By the seed itself, and not drawn: whatever else a seed has in store stays as it was.
+            crash_saved: if seed.is_multiple_of(7) { 10 } else { 0 },
             crash: up_to(60, 15),
             cut: up_to(40, 15),
             stall: up_to(30, 15),
@@ -271,9 +275,24 @@ fn operator(world: &mut World) -> Result<(), Broken> {
     let waiting =
         world.agents().find(|(_, agent)| is_late && agent.machine.adopted().is_some()).map(|(place, _)| place);
     let Some(place) = waiting else { return Ok(()) };
+    if !world.rules.rolled_back && !world.rules.rash {
+        let known = who_knows(world, place);
+        must!(known.is_none(), "the joiner at {place} has not got through to {known:?}, whom it knows");
+    }
     world.stop(place)?;
     change_disk(world, place, Disk::default());
     world.start(place)
+}
+
+/// The place of a member of the cluster that an admitted joiner waits for, of which it knows where it is.
+fn who_knows(world: &World, joiner: usize) -> Option<usize> {
+    let joiner = world.places[joiner].agent.as_ref()?;
+    let copy = joiner.founded.as_ref()?;
+    let mut members = world.members().filter(|(.., home)| home.cluster_id == copy.cluster_id);
+    let is_known = |place, agent: &Agent| {
+        copy.member_of(agent.machine.node_id()).is_some_and(|known| usize::from(wire::place(known.endpoint)) == place)
+    };
+    members.find(|(place, agent, _)| is_known(*place, agent)).map(|(place, ..)| place)
 }
 
 /// Whether there is exactly one founder of the latest epoch, and it admits.

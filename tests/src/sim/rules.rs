@@ -234,6 +234,9 @@ impl Rules {
 
     /// Looks at what an agent went through.
     pub(super) fn watch(&mut self, place: usize, agent: &mut Agent) -> Result<(), Broken> {
+        if let Some(complaint) = agent.witness.complaints.pop() {
+            return Err(Broken(format!("{complaint}, at {place}")));
+        }
         let expelled = agent.machine.is_expelled();
         for state in agent.states.drain(..) {
             let before = self.states.insert(place, state).unwrap_or(State::Idle);

@@ -119,7 +119,7 @@ impl World {
         let mut random = Seeded::new(seed);
         let mut world = Self {
             now_ms: 1_000,
-            faults: Faults::pick(&mut random),
+            faults: Faults::pick(seed, &mut random),
             random,
             places: (0..places).map(|index| Place { facts: Rc::new(facts(index)), ..Place::default() }).collect(),
             rules: Rules::default(),
@@ -320,6 +320,10 @@ impl World {
         let good = !self.random.chance(self.faults.save_fails);
         if good {
             self.durable(place, &content)?;
+            if self.faults.crash_saved > 0 && self.random.chance(self.faults.crash_saved) {
+                self.start_after(place, 1_000);
+                return self.stop(place);
+            }
         }
         let result = if good { Ok(()) } else { Err(Trouble::try_from("no space").unwrap()) };
         if matches!(content, Content::Restored(_) | Content::Nothing) {

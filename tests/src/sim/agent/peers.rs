@@ -27,7 +27,9 @@ impl Agent {
     pub(in crate::sim) fn beat(&mut self, moment: &Moment<'_>) {
         let (now, own) = (moment.now_ms, self.machine.node_id());
         let Some(cluster) = self.home() else { return };
-        for node_id in self.peers.beat(&cluster, own, now) {
+        let asked = self.peers.beat(&cluster, own, now);
+        self.witness.beats(&cluster, own, &asked);
+        for node_id in asked {
             self.ask(node_id, Ask::Beat, 0);
         }
         if cluster.is_founder(own) && cluster.has_lapsed(&self.peers.liveness, now) {
@@ -66,6 +68,7 @@ impl Agent {
         match (reply, self.home()) {
             (reply, None) if ask == Ask::Confirm => self.told_of_confirmation(by, reply.as_ref(), moment),
             (Some(Reply::Answer(answer)), Some(cluster)) => {
+                self.witness.answered(&cluster, own, by, &answer, moment.now_ms);
                 let consequence = self.peers.answered(&cluster, own, by, &answer, moment.now_ms);
                 self.conclude(consequence, by, moment);
             }
@@ -200,6 +203,7 @@ impl Agent {
         let clocks = (moment.now_ms, 1_700_000_000_000 + moment.now_ms);
         match self.peers.join(&mut draft, own, (request, key), clocks) {
             Ok(_) => {
+                self.witness.admits(&self.draft()?, own, moment.now_ms);
                 let not_now = JoinAnswer::NotNow(TriedReason::NotReady);
                 let record = Rc::new(draft.clone());
                 self.pending.push((call, draft.age(), Reply::Record(record), Reply::Join(Box::new(not_now))));
@@ -267,6 +271,7 @@ impl Agent {
         let own = self.machine.node_id();
         let mut draft = (**newest).clone();
         let (answer, consequence) = self.peers.hear(&mut draft, own, sender, message, moment.now_ms);
+        self.witness.heard((newest, &draft), own, sender, (message, &answer), moment.now_ms);
         let age = draft.age();
         let gets = answer.gives_way_to_record(message.ask);
         let reply = if gets { Reply::Record(Rc::clone(durable)) } else { Reply::Answer(Box::new(answer.clone())) };
