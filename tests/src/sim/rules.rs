@@ -237,6 +237,8 @@ impl Rules {
         if let Some(complaint) = agent.witness.complaints.pop() {
             return Err(Broken(format!("{complaint}, at {place}")));
         }
+        let barred = agent.peers.bar.is_some();
+        must!(barred || agent.witness.bar.is_none(), "{place} may admit though {:?}", agent.witness.bar);
         let expelled = agent.machine.is_expelled();
         for state in agent.states.drain(..) {
             let before = self.states.insert(place, state).unwrap_or(State::Idle);

@@ -131,6 +131,7 @@ impl Agent {
                     }
                     self.drive(Some(effect), moment);
                     self.peers = Peers::new(BEAT_MS, SKEW_SECONDS, moment.now_ms);
+                    self.witness.live(moment.now_ms);
                 }
             }
         }
