@@ -204,7 +204,7 @@ impl Agent {
         let clocks = (moment.now_ms, 1_700_000_000_000 + moment.now_ms);
         match self.peers.join(&mut draft, own, (request, key), clocks) {
             Ok(_) => {
-                self.witness.admits(&self.draft()?, own, moment.now_ms);
+                self.witness.admits(self.newest().as_deref()?, own, moment.now_ms);
                 let not_now = JoinAnswer::NotNow(TriedReason::NotReady);
                 let record = Rc::new(draft.clone());
                 self.pending.push((call, draft.age(), Reply::Record(record), Reply::Join(Box::new(not_now))));
