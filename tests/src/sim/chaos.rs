@@ -58,7 +58,7 @@ impl Faults {
             slow: up_to(50, 20),
             save_fails: up_to(30, 20),
             // By the seed itself, and not drawn: whatever else a seed has in store stays as it was.
-            crash_saved: if seed.is_multiple_of(7) { 10 } else { 0 },
+            crash_saved: if seed.is_multiple_of(7) { 30 } else { 0 },
             crash: up_to(60, 15),
             cut: up_to(40, 15),
             stall: up_to(30, 15),
