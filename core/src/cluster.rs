@@ -18,11 +18,14 @@ mod codec;
 mod epoch;
 mod liveness;
 mod member;
+mod provisioning;
+mod request;
 
-pub use admission::{Admitted, JoinRequest, Rules};
+pub use admission::{Admitted, Rules};
 pub use epoch::{Recovery, Stamp, Verdict};
 pub use liveness::Liveness;
 pub use member::{Key, Local, Member, MemberStatus, own_address};
+pub use request::JoinRequest;
 
 /// A cluster: its settings, its administrator's password hash and its members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

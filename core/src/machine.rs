@@ -15,20 +15,22 @@
 
 use heapless::Vec;
 
-use crate::cluster::{Cluster, JoinRequest, Member, Recovery, Seed};
+use crate::cluster::{Cluster, Member, Recovery, Seed};
 use crate::config::table::Object;
 use crate::config::{Action, Config, Paths};
-use crate::failure::{Cause, Failure, NodeTried, TriedReason, Violation};
+use crate::failure::{Cause, Failure, TriedReason};
 use crate::license::{self, Terms};
 use crate::limits::CONTACTS_MAX;
 use crate::node::NodeInfo;
 use crate::problems::{Place, Problems};
 use crate::record::{Id, Membership};
-use crate::status::State;
 use crate::time::Timestamp;
 
+mod end;
 mod event;
+mod join;
 mod path;
+mod phase;
 mod progress;
 mod record;
 mod shared;
@@ -36,6 +38,7 @@ mod view;
 
 pub use event::{Confirmed, Contacted, Effect, Event, Refusal, StoreChecked, Trouble};
 pub use path::{FileId, PathRole, PathTrouble, PathsFound};
+use phase::{Mode, Phase, Rest};
 
 /// A node's bootstrap: at rest, or in an attempt.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, whatever the phase")]
@@ -79,69 +82,6 @@ pub struct Machine {
     config: Config,
     /// Of the body that was read last. Those of the attempt before are shown until this one begins or is refused.
     config_problems: Problems,
-}
-
-/// Whether an attempt changes anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    /// The action itself.
-    Act,
-    /// Only what the action would run up to its first change.
-    Validate,
-}
-
-/// Where a node is while no attempt runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rest {
-    Idle,
-    Failed,
-    Completed,
-}
-
-/// Which effect is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    AtRest(Rest),
-    /// The attempt of this moment is being made durable; until then nobody hears of it.
-    Accepting {
-        before: Rest,
-        at: Timestamp,
-    },
-    /// The same where an attempt before has left a record. First that is removed, in the way that a restart would, as soon as
-    /// it is `durable` that one has to.
-    Clearing {
-        before: Rest,
-        at: Timestamp,
-        durable: bool,
-    },
-    CheckingPaths,
-    VerifyingLicense,
-    CheckingStore {
-        round: u8,
-    },
-    Founding,
-    Contacting {
-        node: u8,
-        round: u8,
-    },
-    Waiting {
-        round: u8,
-    },
-    ReadingRecovery,
-    Adopting(Membership),
-    /// That a joiner has made the record its own is being made durable.
-    Keeping(Membership),
-    Confirming(Membership),
-    Completing(Membership),
-    /// The cluster does not know this node. That it is in an attempt as before is being made durable: a restart must not
-    /// look for a record that was removed.
-    Disowning,
-    /// What was adopted is being removed; until then a restart finds an attempt cut short, and removes it.
-    Discarding,
-    /// The failure is being made durable; until then the state from which it leads is shown.
-    Failing {
-        from: State,
-    },
 }
 
 impl Default for Machine {
@@ -407,57 +347,6 @@ impl Machine {
         }
     }
 
-    fn contact_next(&mut self, node: u8, round: u8) -> Effect {
-        self.tried.truncate(usize::from(node));
-        self.step(Phase::Contacting { node, round }, Effect::Contact { node })
-    }
-
-    fn contacted(&mut self, node: u8, round: u8, contacted: Contacted, now: Timestamp) -> Option<Effect> {
-        let reason = match (contacted, self.mode) {
-            (Contacted::Admitted(membership), Mode::Act) => {
-                return Some(self.step(Phase::Adopting(membership), Effect::Adopt));
-            }
-            (Contacted::Admitted(_), Mode::Validate) => return self.valid(),
-            (Contacted::Refused(failure), _) => return self.fail(failure, now),
-            (Contacted::Failed(reason), _) => reason,
-        };
-        let _ = self.tried.push(reason);
-        let next = node.saturating_add(1);
-        if next < self.contacts() {
-            return Some(self.contact_next(next, round));
-        }
-        // Validation makes one round.
-        let may_change = self.tried.iter().any(|reason| reason.may_change());
-        if self.mode == Mode::Validate || round >= self.config.retry.max || !may_change {
-            return self.fail_to_connect(now);
-        }
-        let seconds = self.config.retry.seconds;
-        Some(self.step(Phase::Waiting { round }, Effect::Wait { seconds }))
-    }
-
-    fn fail_to_connect(&mut self, now: Timestamp) -> Option<Effect> {
-        let named = |(node, reason): (u8, &TriedReason)| {
-            Some(NodeTried { node: heapless::String::try_from(self.contact(node)?).ok()?, reason: *reason })
-        };
-        let nodes_tried: Vec<NodeTried, CONTACTS_MAX> = (0..).zip(&self.tried).filter_map(named).collect();
-        let message = if nodes_tried.is_empty() {
-            "there is no node to contact"
-        } else {
-            "no node of the cluster could be joined"
-        };
-        self.fail(Failure::new(Cause::ConnectError { nodes_tried }, message), now)
-    }
-
-    fn valid(&mut self) -> Option<Effect> {
-        self.rest(Rest::Idle);
-        None
-    }
-
-    fn complete(&mut self, membership: Membership, now: Timestamp) -> Effect {
-        self.end_time = Some(self.not_before_start(now));
-        self.step(Phase::Completing(membership), Effect::Persist)
-    }
-
     fn licensed(&mut self, terms: Terms, now: Timestamp) -> Option<Effect> {
         let allowed = terms.permit(now, &self.config.cluster.name, 1, self.config.node.flash());
         if let Err(violation) = allowed {
@@ -471,64 +360,14 @@ impl Machine {
         }
     }
 
-    fn unlicensed(&mut self, violation: Violation, now: Timestamp) -> Option<Effect> {
-        self.fail(Failure::new(Cause::InvalidLicense { violation }, violation.message()), now)
-    }
-
-    fn fail(&mut self, failure: Failure, now: Timestamp) -> Option<Effect> {
-        let from = self.state();
-        let adopted = matches!(self.phase, Phase::Adopting(_) | Phase::Keeping(_) | Phase::Completing(_));
-        let disowned = matches!(self.phase, Phase::Confirming(_));
-        self.set_failure(failure);
-        self.end_time = Some(self.not_before_start(now));
-        match self.mode {
-            Mode::Act if disowned => Some(self.step(Phase::Disowning, Effect::Persist)),
-            Mode::Act if adopted => Some(self.step(Phase::Discarding, Effect::Discard)),
-            Mode::Act => Some(self.step(Phase::Failing { from }, Effect::Persist)),
-            Mode::Validate => {
-                self.rest(Rest::Failed);
-                None
-            }
-        }
-    }
-
-    fn set_failure(&mut self, failure: Failure) {
-        self.failure = failure;
-        self.failed = true;
-    }
-
     fn step(&mut self, phase: Phase, effect: Effect) -> Effect {
         self.phase = phase;
         self.touch();
         effect
     }
 
-    /// The cluster has sent this node away, or follows another founder, as `why` says: to be made durable.
-    pub fn expel(&mut self, why: &str, now: Timestamp) -> Option<Effect> {
-        if !self.is_member() {
-            return None;
-        }
-        self.expelled = true;
-        self.set_failure(Failure::internal(why));
-        self.problems.clear();
-        self.end_time = Some(self.not_before_start(now));
-        Some(self.step(Phase::Failing { from: State::Completed }, Effect::Persist))
-    }
-
-    fn rest(&mut self, rest: Rest) {
-        self.config.clear();
-        self.tried.clear();
-        self.phase = Phase::AtRest(rest);
-        self.touch();
-    }
-
     fn touch(&mut self) {
         self.version = self.version.wrapping_add(1);
-    }
-
-    /// A clock that was set back must not end an attempt before its start.
-    fn not_before_start(&self, now: Timestamp) -> Timestamp {
-        self.start_time.map_or(now, |start| now.max(start))
     }
 
     /// The cluster that [`Effect::Found`] is about, from the seed that the shell made.
@@ -554,44 +393,6 @@ impl Machine {
         let uid = self.config.node.identity.uid.map_or(crate::cluster::FOUNDER_UID, core::num::NonZero::get);
         cluster.recover(uid, self.member(facts), recovery)?;
         Ok(Membership { cluster_id: cluster.cluster_id, epoch: cluster.epoch, uid })
-    }
-
-    /// How many nodes there are to contact: the configured ones; where there are none, the cluster's name.
-    fn contacts(&self) -> u8 {
-        let cluster = &self.config.cluster;
-        let nodes = u8::try_from(cluster.nodes.len()).unwrap_or(u8::MAX);
-        if nodes == 0 { u8::from(!cluster.name.is_empty()) } else { nodes }
-    }
-
-    /// A node to contact, as it was given.
-    #[must_use]
-    pub fn contact(&self, node: u8) -> Option<&str> {
-        let cluster = &self.config.cluster;
-        if cluster.nodes.is_empty() {
-            return (node == 0 && !cluster.name.is_empty()).then_some(&*cluster.name);
-        }
-        cluster.nodes.get(usize::from(node)).map(|node| &**node)
-    }
-
-    /// What [`Effect::Contact`] asks for; the clock is the shell's to fill in when it sends it.
-    pub fn join_request(&self, facts: &NodeInfo) -> JoinRequest {
-        JoinRequest {
-            validate: self.mode == Mode::Validate,
-            clock_ms: 0,
-            round_trip_ms: 0,
-            required_version: self.config.required_version.clone(),
-            // Alone it is a name to find nodes by, and need not be the cluster's.
-            cluster_name: if self.config.cluster.nodes.is_empty() {
-                heapless::String::new()
-            } else {
-                self.config.cluster.name.clone()
-            },
-            uid: self.config.node.identity.uid.map(core::num::NonZero::get),
-            override_rack_id: self.config.node.identity.override_rack_id,
-            is_shared: self.is_shared,
-            settings: facts.settings.clone(),
-            member: self.member(facts),
-        }
     }
 }
 

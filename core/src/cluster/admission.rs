@@ -3,91 +3,16 @@
 
 use heapless::{String, Vec};
 
-use super::{Cluster, Key, Liveness, Member, MemberStatus, Retired};
+use super::{Cluster, JoinRequest, Key, Liveness, Member, MemberStatus};
 use crate::failure::{Cause, FailedNode, Failure, Mismatch, RackId};
-use crate::fields::Fields;
 use crate::limits::*;
-use crate::node::{SOFTWARE_VERSION, Settings};
-use crate::record::{self, Id};
+use crate::node::SOFTWARE_VERSION;
+use crate::record;
 use crate::time::Timestamp;
 use crate::write::Writer;
 
 /// What a replacement must have of the dead node's memory and flash, in hundredths.
 const REPLACEMENT_PERCENT: u64 = 98;
-
-/// What a node that has proved the password says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JoinRequest {
-    /// Only whether it could join.
-    pub validate: bool,
-    /// Its clock when it sent this, in milliseconds since 1970.
-    pub clock_ms: u64,
-    /// How long an exchange with the cluster took just before, in milliseconds.
-    pub round_trip_ms: u64,
-    /// The oldest version that it wants to live with; may be empty.
-    pub required_version: String<VERSION_BYTES_MAX>,
-    /// The cluster that it wants to join; may be empty.
-    pub cluster_name: String<CLUSTER_NAME_BYTES_MAX>,
-    /// The dead node that it wants to replace.
-    pub uid: Option<u32>,
-    /// Whether it may replace a node of another rack.
-    pub override_rack_id: bool,
-    /// Whether it has its record in a store that all members share.
-    pub is_shared: bool,
-    /// Its settings.
-    pub settings: Settings,
-    /// What it would be as a member; number, key and status are the cluster's to give.
-    pub member: Member,
-}
-
-impl Default for JoinRequest {
-    fn default() -> Self {
-        Self {
-            validate: false,
-            clock_ms: 0,
-            round_trip_ms: 0,
-            required_version: String::new(),
-            cluster_name: String::new(),
-            uid: None,
-            override_rack_id: false,
-            is_shared: false,
-            settings: Settings::default(),
-            member: Member::unknown(),
-        }
-    }
-}
-
-impl JoinRequest {
-    /// Writes it for the wire.
-    pub fn write(&self, writer: &mut Writer<'_>) {
-        writer.open('{').name("validate").bool(self.validate).name("clock_ms").number(self.clock_ms);
-        writer.name("round_trip_ms").number(self.round_trip_ms);
-        writer.name("required_version").text(&self.required_version).name("cluster_name").text(&self.cluster_name);
-        if let Some(uid) = self.uid {
-            writer.name("uid").number(u64::from(uid));
-        }
-        writer.name("override_rack_id").bool(self.override_rack_id).name("is_shared").bool(self.is_shared);
-        self.settings.write(writer.name("settings"));
-        self.member.write_record(writer.name("member"));
-        writer.close('}');
-    }
-
-    /// Reads what [`JoinRequest::write`] wrote.
-    pub fn read(&mut self, fields: &mut Fields<'_>) {
-        fields.open('{').name("validate").bool(&mut self.validate).name("clock_ms").number(&mut self.clock_ms);
-        fields.name("round_trip_ms").number(&mut self.round_trip_ms);
-        fields.name("required_version").text(&mut self.required_version);
-        fields.name("cluster_name").text(&mut self.cluster_name);
-        if let Some(uid) = fields.optional("uid", &mut self.uid) {
-            fields.number(uid);
-        }
-        fields.name("override_rack_id").bool(&mut self.override_rack_id);
-        fields.name("is_shared").bool(&mut self.is_shared);
-        self.settings.read(fields.name("settings"));
-        self.member = Member::read_record(fields.name("member"));
-        fields.close('}');
-    }
-}
 
 /// What admission depends on beside the record.
 #[derive(Clone, Copy, Debug)]
@@ -157,61 +82,6 @@ impl Cluster {
         }
         self.changed();
         Ok(Admitted { uid })
-    }
-
-    /// An admitted node says that it has made the record its own. Whether that changed anything.
-    pub fn confirm(&mut self, node_id: Id) -> bool {
-        let Some(index) = self.members.iter().position(|member| member.node_id == node_id && !member.is_active())
-        else {
-            return false;
-        };
-        let mut member = self.members.remove(index);
-        if let Some(dead) = self.members.iter().position(|dead| dead.uid == member.uid) {
-            let dead = self.members.remove(dead);
-            self.retire(&dead);
-        }
-        member.status = MemberStatus::Active;
-        let _ = self.members.push(member);
-        self.members.sort_unstable_by_key(|member| (member.uid, member.is_active()));
-        self.changed();
-        true
-    }
-
-    /// Whether [`Cluster::lapse`] would forget anybody.
-    #[must_use]
-    pub fn has_lapsed(&self, liveness: &Liveness, uptime_ms: u64) -> bool {
-        self.members.iter().any(|member| liveness.has_lapsed(member, uptime_ms))
-    }
-
-    /// Forgets admitted nodes that were silent for too long. Whether there were any.
-    pub fn lapse(&mut self, liveness: &Liveness, uptime_ms: u64) -> bool {
-        self.remove(|member| liveness.has_lapsed(member, uptime_ms))
-    }
-
-    /// A member is there after all: nobody replaces it. Whether somebody was about to.
-    pub fn keep(&mut self, uid: u32) -> bool {
-        self.remove(|member| member.uid == uid && member.status == MemberStatus::Replacing)
-    }
-
-    fn remove(&mut self, mut is_over: impl FnMut(&Member) -> bool) -> bool {
-        let before = self.members.len();
-        while let Some(index) = self.members.iter().position(&mut is_over) {
-            let member = self.members.remove(index);
-            self.retire(&member);
-        }
-        let removed = self.members.len() != before;
-        if removed {
-            self.changed();
-        }
-        removed
-    }
-
-    /// Remembers a node that is no more, to tell it so.
-    pub(super) fn retire(&mut self, member: &Member) {
-        if self.retired.is_full() {
-            self.retired.remove(0);
-        }
-        let _ = self.retired.push(Retired { uid: member.uid, node_id: member.node_id, key: member.key });
     }
 
     pub(super) fn changed(&mut self) {
@@ -401,14 +271,6 @@ impl Cluster {
         let now = Timestamp::from_seconds(rules.clock_ms / 1000);
         let permitted = self.terms.permit(now, &self.name, nodes, request.member.bigstore_enabled);
         permitted.map_err(|violation| Failure::new(Cause::InvalidLicense { violation }, violation.message()))
-    }
-}
-
-impl Member {
-    /// Whether it has confirmed.
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        self.status == MemberStatus::Active
     }
 }
 

@@ -123,6 +123,12 @@ pub fn own_address(config: &Config, facts: &NodeInfo) -> IpAddr {
 }
 
 impl Member {
+    /// Whether it has confirmed.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.status == MemberStatus::Active
+    }
+
     /// A member as its configuration and its machine describe it.
     #[must_use]
     pub fn new(node_id: Id, config: &Config, facts: &NodeInfo, flash: Option<u64>) -> Self {
