@@ -25,20 +25,35 @@ fn progress(node: &Node, query: &str) -> Value {
     answer.json()
 }
 
-/// Everything that changes from now on, until an attempt has ended.
-fn watch(node: &Node) -> Vec<Value> {
+/// Everything that changes from now on, until an attempt has ended, without credentials; nothing where it completed
+/// between two waits.
+fn watch(node: &Node) -> Option<Vec<Value>> {
     let mut connection = node.connect();
     let mut seen = vec![connection.call(&Request::get(PATH)).json()];
     loop {
         let last = seen.last().unwrap();
         if seen.len() > 1 && matches!(last["state"].as_str(), Some("completed" | "error")) {
-            return seen;
+            return Some(seen);
         }
         let query = format!("{PATH}?after={}&wait=20", last["revision"]);
-        let next = connection.call(&Request::get(&query)).json();
+        let next = connection.call(&Request::get(&query));
+        if next.status == 401 {
+            return None;
+        }
+        let next = next.json();
         assert_ne!(next["revision"], last["revision"]);
         seen.push(next);
     }
+}
+
+/// What is seen of a join from its begin on.
+fn watch_join(joiner: &Node, body: &Value) -> Option<Vec<Value>> {
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(joiner));
+        thread::sleep(Duration::from_millis(100));
+        joiner.accept("join_cluster", body);
+        watcher.join().unwrap()
+    })
 }
 
 fn steps(seen: &[Value]) -> Vec<(u64, &str)> {
@@ -49,16 +64,15 @@ fn steps(seen: &[Value]) -> Vec<(u64, &str)> {
 #[test]
 fn a_join_is_followed_step_by_step_to_its_end_over_one_connection() {
     let founder = founder();
-    let joiner = node();
     let nobody = free_address();
-    let seen = thread::scope(|scope| {
-        let watcher = scope.spawn(|| watch(&joiner));
-        thread::sleep(Duration::from_millis(100));
-        let mut body = join_body_with(&[nobody, founder.address()], "/what_nobody_knows", json!(1));
-        body["max_retries"] = json!(0);
-        joiner.accept("join_cluster", &body);
-        watcher.join().unwrap()
-    });
+    let mut body = join_body_with(&[nobody, founder.address()], "/what_nobody_knows", json!(1));
+    body["max_retries"] = json!(0);
+    let follow = || {
+        let joiner = node();
+        let seen = watch_join(&joiner, &body)?;
+        Some((joiner, seen))
+    };
+    let (joiner, seen) = (0..50).find_map(|_| follow()).expect("no wait is under way when an attempt completes");
     let steps = steps(&seen);
     assert!(steps.is_sorted_by_key(|(number, _)| *number), "{steps:?}");
     assert!(steps.contains(&(3, "contact")) && steps.contains(&(5, "confirm")), "{steps:?}");
@@ -79,12 +93,7 @@ fn the_wait_between_two_tries_is_shown_and_what_was_tried_stays_in_the_end() {
     let nobody = free_address();
     let mut body = join_body(&[nobody]);
     body["max_retries"] = json!(1);
-    let seen = thread::scope(|scope| {
-        let watcher = scope.spawn(|| watch(&joiner));
-        thread::sleep(Duration::from_millis(100));
-        joiner.accept("join_cluster", &body);
-        watcher.join().unwrap()
-    });
+    let seen = watch_join(&joiner, &body).unwrap();
     let waits = seen.iter().find(|seen| seen["wait_seconds"] == json!(1)).unwrap();
     assert_eq!((&waits["attempt"], &waits["step_name"]), (&json!(1), &json!("contact")));
     assert!(seen.iter().any(|seen| seen["attempt"] == json!(2)));
