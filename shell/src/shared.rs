@@ -34,6 +34,8 @@ pub struct Shared {
     /// The newest record that is known, and etcd's number for it; zero where that is not known.
     copy: Option<Box<Cluster>>,
     revision: u64,
+    /// How new the copy is that the agent has, as far as a beat has told it: an admission may have seen a newer one since.
+    told: Option<(u32, u64)>,
     /// What was wrong last: said once.
     trouble: Option<&'static str>,
 }
@@ -92,7 +94,7 @@ impl Shared {
     pub fn new(place: Place, beat: Duration, max_skew_seconds: u64) -> Box<Self> {
         let rules = peer::Shared::new(max_skew_seconds, node::uptime_ms());
         let etcd = Etcd::new(place, beat);
-        Box::new(Self { etcd, rules, own: Id::default(), copy: None, revision: 0, trouble: None })
+        Box::new(Self { etcd, rules, own: Id::default(), copy: None, revision: 0, told: None, trouble: None })
     }
 
     /// From now on this node, `own`, is a member with this copy; or a member no more.
@@ -101,6 +103,7 @@ impl Shared {
             self.etcd.leave();
         }
         self.own = own;
+        self.told = copy.as_ref().map(|copy| copy.age());
         self.copy = copy;
         self.revision = 0;
     }
@@ -120,8 +123,7 @@ impl Shared {
     /// Says that this node is there, and looks for what has changed.
     pub fn beat(&mut self) -> Beat {
         let mut beat = Beat { down: Vec::new(), newer: None, is_expelled: false, trouble: None };
-        let before = self.copy.as_ref().map(|copy| copy.age());
-        if before.is_none() {
+        if self.copy.is_none() {
             return beat;
         }
         let done = self.etcd.stay(self.own).map_err(Stop::from).and_then(|()| self.tend());
@@ -130,6 +132,7 @@ impl Shared {
         beat.trouble = self.trouble;
         if let Some(copy) = &self.copy {
             beat.down = self.rules.down(copy, node::uptime_ms()).collect();
+            let before = self.told.replace(copy.age());
             beat.newer = (Some(copy.age()) > before).then(|| copy.clone());
         }
         beat

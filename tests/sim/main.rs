@@ -1,5 +1,5 @@
 //! Lives through many seeds of the simulator: `sim --seeds N --from SEED`, with `--places N` on so many places instead of
-//! a few. Prints each seed that breaks a rule; with `--tell`, all that happens. `sim --growth`: how a cluster's record and the cost of an admission grow.
+//! a few, and with `--shared` over a store that all members share. Prints each seed that breaks a rule; with `--tell`, all that happens. `sim --growth`: how a cluster's record and the cost of an admission grow.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use bootstrapd_tests::sim::{self, Tally};
+use bootstrapd_tests::sim::{self, Setup, Tally};
 
 fn main() -> ExitCode {
     if std::env::args().any(|word| word == "--growth") {
@@ -27,12 +27,13 @@ fn main() -> ExitCode {
     let (from, seeds) = (number("--from", 0), number("--seeds", 10_000));
     let places = std::env::args().any(|word| word == "--places").then(|| number("--places", 0));
     let places = places.map(|places| usize::try_from(places).unwrap());
-    let is_told = std::env::args().any(|word| word == "--tell");
+    let is_said = |name: &str| std::env::args().any(|word| word == name);
+    let setup = Setup { places, is_shared: is_said("--shared"), is_told: is_said("--tell") };
     let start = Instant::now();
     let next = AtomicU64::new(from);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let sum = thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| work(&next, from + seeds, places, is_told))).collect();
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| work(&next, from + seeds, setup))).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).fold(Sum::default(), |sum, other| sum.with(&other))
     });
     let seconds = start.elapsed().as_secs_f64();
@@ -72,14 +73,14 @@ impl Sum {
     }
 }
 
-fn work(next: &AtomicU64, end: u64, places: Option<usize>, is_told: bool) -> Sum {
+fn work(next: &AtomicU64, end: u64, setup: Setup) -> Sum {
     let mut sum = Sum::default();
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= end {
             return sum;
         }
-        match sim::run(seed, places, is_told) {
+        match sim::run(seed, setup) {
             Ok(outcome) => {
                 sum.tally += outcome.tally;
                 sum.apart += u64::from(outcome.rolled_back || outcome.rash);

@@ -7,6 +7,7 @@ mod chaos;
 mod disk;
 mod growth;
 mod rules;
+mod store;
 mod wire;
 mod witness;
 mod world;
@@ -16,6 +17,7 @@ use chaos::Chaos;
 pub use growth::{Growth, growth};
 use rules::must;
 pub use rules::{Broken, Tally};
+use store::Store;
 use world::World;
 
 use crate::random::Seeded;
@@ -45,16 +47,25 @@ pub struct Outcome {
     pub is_unsettled: bool,
 }
 
-/// Lives through what a seed has in store on so many places, of which it picks a few where there are none, and prints
-/// all of it where `is_told`.
+/// How a world is set up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup {
+    /// So many places; where there are none, the seed picks a few.
+    pub places: Option<usize>,
+    /// Whether the cluster's record is in a store that all members share.
+    pub is_shared: bool,
+    /// Whether all that happens is printed.
+    pub is_told: bool,
+}
+
+/// Lives through what a seed has in store.
 ///
 /// # Errors
 /// What must hold and does not.
-pub fn run(seed: u64, places: Option<usize>, is_told: bool) -> Result<Outcome, Broken> {
+pub fn run(seed: u64, setup: Setup) -> Result<Outcome, Broken> {
     let few = || 2 + usize::try_from(Seeded::new(!seed).below(FEW - 1)).unwrap();
-    let places = places.unwrap_or_else(few);
-    let mut world = World::new(seed, places);
-    world.is_told = is_told;
+    let mut world = World::new(seed, setup.places.unwrap_or_else(few), setup.is_shared);
+    world.is_told = setup.is_told;
     let at = |broken: Broken, world: &World| Broken(format!("{broken} (at {} ms)", world.now_ms));
     live(&mut world).map_err(|broken| at(broken, &world))?;
     let rested = is_at_rest(&world).map_err(|broken| at(broken, &world));
@@ -74,6 +85,9 @@ fn live(world: &mut World) -> Result<(), Broken> {
 
 /// Whether every node is in a cluster, and each cluster is of one mind.
 fn is_at_rest(world: &World) -> Result<(), Broken> {
+    if let Some(store) = &world.store {
+        return is_at_rest_by(store, world);
+    }
     for (place, agent) in world.agents() {
         let (state, failure) = (agent.machine.state(), agent.machine.failure());
         let Some(home) = agent.home() else {
@@ -104,6 +118,31 @@ fn is_at_rest(world: &World) -> Result<(), Broken> {
             agent.machine.membership().map(|own| own.uid) == member.map(|member| member.uid),
             "{place} has two numbers"
         );
+    }
+    Ok(())
+}
+
+/// Whether every node is in the cluster whose record the store has, and is of its mind.
+fn is_at_rest_by(store: &Store, world: &World) -> Result<(), Broken> {
+    let Some(cluster) = &store.record else { return Err(Broken("the store has no record".to_owned())) };
+    must!(cluster.members.iter().all(Member::is_active), "somebody has not confirmed");
+    for (place, agent) in world.agents() {
+        let (state, failure) = (agent.machine.state(), agent.machine.failure());
+        let Some(home) = agent.home() else {
+            let why = failure.map(|failure| failure.message.as_str());
+            return Err(Broken(format!("the node at {place} is in no cluster: {state:?}, {why:?}")));
+        };
+        must!(home == *cluster, "{place} has another copy: {:?}, {:?}", home.stamp(), cluster.stamp());
+        let own = agent.machine.node_id();
+        let uid = cluster.member_of(own).map(|member| member.uid);
+        must!(
+            uid.is_some() && uid == agent.machine.membership().map(|own| own.uid),
+            "{place} has two numbers, or none"
+        );
+        for (other, agent) in world.agents() {
+            let down = agent.peers.down(&home, agent.machine.node_id(), world.now_ms);
+            must!(uid.is_none_or(|uid| !down.contains(&uid)), "{place} is alive, and down for {other}");
+        }
     }
     Ok(())
 }

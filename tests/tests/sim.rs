@@ -4,14 +4,14 @@
 
 #![allow(clippy::panic, reason = "whatever fails here fails a test")]
 
-use bootstrapd_tests::sim;
+use bootstrapd_tests::sim::{self, Setup};
 
 fn lives(seed: u64) {
-    lives_on(seed, None);
+    lives_in(seed, Setup::default());
 }
 
-fn lives_on(seed: u64, places: Option<usize>) {
-    if let Err(broken) = sim::run(seed, places, false) {
+fn lives_in(seed: u64, setup: Setup) {
+    if let Err(broken) = sim::run(seed, setup) {
         panic!("seed {seed}: {broken}");
     }
 }
@@ -19,6 +19,11 @@ fn lives_on(seed: u64, places: Option<usize>) {
 #[test]
 fn whatever_happens_no_uid_is_given_twice_and_whoever_is_completed_is_a_member() {
     (0..400).for_each(lives);
+}
+
+#[test]
+fn nor_is_any_where_all_members_share_a_store() {
+    (0..400).for_each(|seed| lives_in(seed, Setup { is_shared: true, ..Setup::default() }));
 }
 
 /// Each of these breaks a rule where what it found is taken out again.
@@ -29,7 +34,7 @@ fn what_was_found_once_stays_mended() {
     // A member with a copy from before its confirmation could not be recovered in place.
     [153, 619, 670, 908].into_iter().for_each(lives);
     // An answer that waited for its record to be durable was given once that of another cluster was.
-    lives_on(58, Some(128));
+    lives_in(58, Setup { places: Some(128), ..Setup::default() });
     // Likewise, where that answer's own question was what ended the membership.
-    lives_on(152, Some(30));
+    lives_in(152, Setup { places: Some(30), ..Setup::default() });
 }

@@ -18,6 +18,9 @@ use super::witness::Witness;
 use crate::random::Seeded;
 
 mod peers;
+mod shared;
+
+use shared::Worker;
 
 /// How often members say that they are there.
 pub(super) const BEAT_MS: u64 = 5_000;
@@ -37,6 +40,8 @@ pub(super) struct Agent {
     pub(super) peers: Peers,
     /// What it must do by what it knows.
     pub(super) witness: Witness,
+    /// Where the cluster's record is in a store that all members share.
+    worker: Option<Box<Worker>>,
     staged: Option<Rc<Cluster>>,
     keeping: Option<Rc<Cluster>>,
     /// Answers that wait for a copy to be durable: the call, the copy's age, the answer, and the one where the save fails.
@@ -72,7 +77,12 @@ impl Agent {
     ///
     /// # Errors
     /// Where it would say that it cannot be read.
-    pub(super) fn start(facts: &Rc<NodeInfo>, disk: &Disk, moment: &mut Moment<'_>) -> Result<Self, &'static str> {
+    pub(super) fn start(
+        facts: &Rc<NodeInfo>,
+        disk: &Disk,
+        is_shared: bool,
+        moment: &mut Moment<'_>,
+    ) -> Result<Self, &'static str> {
         let defaults = Paths::default();
         let mut agent = Self {
             machine: Box::default(),
@@ -81,6 +91,7 @@ impl Agent {
             founded: None,
             peers: Peers::new(BEAT_MS, SKEW_SECONDS, moment.now_ms),
             witness: Witness::default(),
+            worker: is_shared.then(|| Worker::new(moment.now_ms)),
             staged: None,
             keeping: None,
             pending: Vec::new(),
@@ -91,6 +102,9 @@ impl Agent {
             recovery: None,
         };
         let machine = &mut agent.machine;
+        if is_shared {
+            machine.share_store();
+        }
         let Some(bytes) = &disk.node else {
             machine.identify(moment.random.id(), &defaults);
             let record = encoded(machine, moment.buffer);
@@ -130,8 +144,13 @@ impl Agent {
     }
 
     fn live(&mut self, moment: &mut Moment<'_>) {
-        self.peers = Peers::new(BEAT_MS, SKEW_SECONDS, moment.now_ms);
+        let peers = Peers::new(BEAT_MS, SKEW_SECONDS, moment.now_ms);
         self.witness.live(moment.now_ms);
+        if self.worker.is_some() {
+            self.peers = peers.shared();
+            return self.share_copy(moment);
+        }
+        self.peers = peers;
         self.beat(moment);
     }
 
@@ -156,7 +175,7 @@ impl Agent {
             }
             Effect::CheckPaths => self.happened(Event::PathsChecked(found_paths()), moment),
             Effect::VerifyLicense => unreachable!("every cluster here is on trial"),
-            Effect::CheckStore => unreachable!("no record is shared here"),
+            Effect::CheckStore => self.check_store(moment),
             Effect::Found => {
                 let event = Event::Founded(Ok(self.found(moment)));
                 self.happened(event, moment);
@@ -179,7 +198,7 @@ impl Agent {
                 self.contact(to, false, moment);
             }
             Effect::Wait { seconds } => self.wants.push(Want::Wait(u64::from(seconds) * 1_000)),
-            Effect::Confirm => self.confirm(),
+            Effect::Confirm => self.confirm(moment),
         }
     }
 

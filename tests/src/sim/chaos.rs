@@ -264,20 +264,41 @@ fn operator(world: &mut World) -> Result<(), Broken> {
         return Ok(());
     }
     world.operator_ms = world.now_ms;
+    if world.store.is_some() {
+        return operator_of_store(world);
+    }
     let clusters: Vec<_> = world.members().map(|(.., home)| home.cluster_id).collect();
     for cluster_id in clusters {
         if !has_founder(world, cluster_id) {
             return recover_in_place(world, cluster_id);
         }
     }
+    reset_late(world, |world, place| who_knows(world, place).is_none())
+}
+
+/// The same where all members share a store.
+fn operator_of_store(world: &mut World) -> Result<(), Broken> {
+    let nobody = world.members().next().is_none() && !anybody_tries(world);
+    let Some(store) = world.store.as_mut() else { return Ok(()) };
+    if nobody {
+        // Of a cluster that has no members left nothing can be had but its record, which they alone could read.
+        store.put(None);
+    }
+    let stored = store.record.as_ref().map(|record| record.cluster_id);
+    let waits_for =
+        |world: &World, place: usize| Some(world.places[place].agent.as_ref()?.founded.as_ref()?.cluster_id);
+    reset_late(world, |world, place| waits_for(world, place) != stored)
+}
+
+/// Resets a joiner that still waits for a cluster, which `may_wait`.
+fn reset_late(world: &mut World, may_wait: impl Fn(&World, usize) -> bool) -> Result<(), Broken> {
     // A joiner waits for ever for a cluster that is no more, or of which it knows nobody that is still there.
     let is_late = world.now_ms > PATIENCE_MS;
     let waiting =
         world.agents().find(|(_, agent)| is_late && agent.machine.adopted().is_some()).map(|(place, _)| place);
     let Some(place) = waiting else { return Ok(()) };
     if !world.rules.rolled_back && !world.rules.rash {
-        let known = who_knows(world, place);
-        must!(known.is_none(), "the joiner at {place} has not got through to {known:?}, whom it knows");
+        must!(may_wait(world, place), "the joiner at {place} has not got through to whom it knows");
     }
     world.stop(place)?;
     change_disk(world, place, Disk::default());

@@ -28,7 +28,7 @@ pub struct Growth {
 
 /// For 1, 2, 4 … members and one less than the most, to which one more is admitted.
 pub fn growth() -> Vec<Growth> {
-    let mut world = World::new(0, 1);
+    let mut world = World::new(0, 1, false);
     world.faults = Faults::default();
     world.run_until(1_000, Chaos::Quiet).unwrap();
     super::chaos::create(&mut world, 0).unwrap();

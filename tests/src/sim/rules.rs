@@ -88,6 +88,8 @@ pub(super) struct Rules {
     /// The accepted creates at each place, and the clusters that came of them.
     created: BTreeMap<usize, (u32, u32)>,
     states: BTreeMap<usize, State>,
+    /// Whether the record is in a store that all members share: then that says what is durable.
+    is_shared: bool,
     /// What the cluster has lived through.
     pub(super) tally: Tally,
     /// A disk went back in time. Nothing can see that where nobody is reached who knows better, so what follows is
@@ -99,6 +101,11 @@ pub(super) struct Rules {
 }
 
 impl Rules {
+    /// Nothing has happened yet.
+    pub(super) fn new(is_shared: bool) -> Self {
+        Self { is_shared, ..Self::default() }
+    }
+
     /// A create was accepted.
     pub(super) fn create_accepted(&mut self, place: usize) {
         self.created.entry(place).or_default().0 += 1;
@@ -136,6 +143,16 @@ impl Rules {
             );
         }
         let key = (after.epoch_tag.0, after.revision);
+        if self.is_shared {
+            let is_known = self.history.get(&key).is_some_and(|known| known == after);
+            let is_first = matches!(content, Content::Adopted(_)) && after.is_founder(own);
+            must!(
+                is_known || is_first || self.rolled_back,
+                "a copy at {place} that the store never had: {:?}",
+                after.stamp()
+            );
+            return Ok(());
+        }
         if !after.is_founder(own) {
             let same = self.history.get(&key).is_some_and(|known| Rc::ptr_eq(known, after) || known == after);
             must!(same || self.rolled_back, "a copy at {place} that no founder has made: {:?}", after.stamp());
@@ -160,6 +177,36 @@ impl Rules {
         if let Some(known) = self.history.insert(key, Rc::clone(after)) {
             must!(known == *after || self.rolled_back, "two records with one revision: {:?}", after.stamp());
         }
+        let active = after.members.iter().filter(|member| member.is_active());
+        self.active.extend(active.map(|member| (member.node_id.0, member.key.0)));
+        Ok(())
+    }
+
+    /// The store has a record in the place of another one.
+    pub(super) fn stored(
+        &mut self,
+        place: usize,
+        before: Option<&Rc<Cluster>>,
+        after: &Rc<Cluster>,
+    ) -> Result<(), Broken> {
+        match before {
+            Some(before) if before.epoch_tag == after.epoch_tag => {
+                self.follows(before, after)?;
+            }
+            Some(before) => {
+                must!(after.epoch > before.epoch, "{:?} takes the place of {:?}", after.stamp(), before.stamp());
+                self.tally.recovered += 1;
+            }
+            None if after.epoch == 1 && after.members.len() == 1 => {
+                let (accepted, made) = self.created.entry(place).or_default();
+                *made += 1;
+                must!(made <= accepted, "more clusters than creates at {place}");
+                self.give(after, &after.members[0])?;
+            }
+            None => self.tally.recovered += 1,
+        }
+        let known = self.history.insert((after.epoch_tag.0, after.revision), Rc::clone(after));
+        must!(known.is_none() || self.rolled_back, "two records with one revision: {:?}", after.stamp());
         let active = after.members.iter().filter(|member| member.is_active());
         self.active.extend(active.map(|member| (member.node_id.0, member.key.0)));
         Ok(())
@@ -219,6 +266,11 @@ impl Rules {
             Reply::Answer(answer) => answer.stamp,
             Reply::Refused(_) | Reply::Join(_) => return Ok(()),
         };
+        if let (true, Reply::Record(cluster)) = (self.is_shared, reply) {
+            let known = self.history.get(&(stamp.epoch_tag.0, stamp.revision));
+            must!(known == Some(cluster), "what was said the store never had: {stamp:?}");
+            return Ok(());
+        }
         let durable = disk.map(|disk| disk.stamp());
         let is_so = durable.is_some_and(|durable| {
             durable.epoch_tag == stamp.epoch_tag && durable.revision >= stamp.revision || durable.epoch > stamp.epoch

@@ -17,11 +17,14 @@ use super::agent::{Agent, BEAT_MS, Moment};
 use super::chaos::{Chaos, Faults};
 use super::disk::{Content, Disk};
 use super::rules::{Broken, Rules};
+use super::store::{Operation, Outcome, Store};
 use super::wire::{About, Reply, Request, Want};
 use crate::random::Seeded;
 
 /// An asker waits no longer for an answer, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
+/// Nor for one of the store.
+const STORE_PATIENCE_MS: u64 = 3_000;
 
 /// Where a node is, or was.
 #[derive(Default)]
@@ -52,6 +55,8 @@ pub(super) struct Place {
 enum What {
     Request { call: u64, to: usize, incarnation: u64, request: Request },
     Reply { call: u64, reply: Option<Reply> },
+    Operation { place: usize, incarnation: u64, number: u64, operation: Operation },
+    Operated { place: usize, incarnation: u64, number: u64, outcome: Option<Outcome> },
     Saved(usize, u64),
     Waited(usize, u64),
     Beat(usize, u64),
@@ -84,6 +89,8 @@ pub(super) struct World {
     pub(super) random: Seeded,
     /// Where nodes are.
     pub(super) places: Vec<Place>,
+    /// The store of the cluster's record, where all members share one.
+    pub(super) store: Option<Store>,
     /// What must hold.
     pub(super) rules: Rules,
     /// How bad it may get.
@@ -110,8 +117,8 @@ macro_rules! act {
 }
 
 impl World {
-    /// So many places, all empty.
-    pub(super) fn new(seed: u64, places: usize) -> Self {
+    /// So many places, all empty; and a store, where the cluster's record is in one.
+    pub(super) fn new(seed: u64, places: usize, is_shared: bool) -> Self {
         let facts = |index: usize| {
             let endpoint = SocketAddr::from(([127, 0, 0, 1], u16::try_from(1_000 + index).unwrap()));
             NodeInfo { advertise: Some(endpoint), total_memory: Some(1 << 30), ..NodeInfo::default() }
@@ -122,7 +129,8 @@ impl World {
             faults: Faults::pick(seed, &mut random),
             random,
             places: (0..places).map(|index| Place { facts: Rc::new(facts(index)), ..Place::default() }).collect(),
-            rules: Rules::default(),
+            store: is_shared.then(Store::default),
+            rules: Rules::new(is_shared),
             queue: BinaryHeap::new(),
             waiting: BTreeMap::new(),
             numbers: 0,
@@ -183,7 +191,8 @@ impl World {
             What::Request { to, .. } => Some(*to),
             What::Reply { call, .. } => self.calls.get(call).map(|call| call.from),
             What::Saved(place, _) | What::Waited(place, _) | What::Beat(place, _) => Some(*place),
-            What::Start(_) | What::Chaos => None,
+            What::Operated { place, .. } => Some(*place),
+            What::Operation { .. } | What::Start(_) | What::Chaos => None,
         }
     }
 
@@ -213,7 +222,16 @@ impl World {
             What::Saved(place, incarnation) if self.is_current(place, incarnation) => self.saved(place),
             What::Request { call, to, incarnation, request } => self.request(call, to, incarnation, &request),
             What::Reply { call, reply } => self.reply(call, reply),
-            What::Beat(..) | What::Waited(..) | What::Saved(..) => Ok(()),
+            What::Operation { place, incarnation, number, operation } => {
+                let outcome = self.operation(place, &operation)?;
+                self.outcome(place, incarnation, number, outcome);
+                Ok(())
+            }
+            What::Operated { place, incarnation, number, outcome } if self.is_current(place, incarnation) => {
+                act!(self, place, |agent, moment| agent.operated(number, outcome, moment));
+                self.settle(place)
+            }
+            What::Beat(..) | What::Waited(..) | What::Saved(..) | What::Operated { .. } => Ok(()),
         }
     }
 
@@ -248,7 +266,7 @@ impl World {
         here.incarnation += 1;
         let mut moment = Moment { now_ms, random: &mut self.random, buffer: &mut self.buffer };
         let incarnation = here.incarnation;
-        match Agent::start(&here.facts, &here.disk, &mut moment) {
+        match Agent::start(&here.facts, &here.disk, self.store.is_some(), &mut moment) {
             Ok(mut agent) => {
                 // A start saves before anything listens.
                 agent.wants.retain(|want| {
@@ -337,7 +355,7 @@ impl World {
         };
         act!(self, place, |agent, moment| match event {
             Some(event) => agent.happened(event, moment),
-            None => agent.kept(good),
+            None => agent.kept(good, moment),
         });
         if !self.places[place].saving.is_empty() {
             self.save_next(place);
@@ -368,6 +386,7 @@ impl World {
                     }
                 }
                 Want::Wait(time) => self.after(time, What::Waited(place, incarnation)),
+                Want::Operate { number, operation, after_ms } => self.operate(place, number, operation, after_ms),
                 Want::Send { to, about, after_ms, request } => self.send(place, to.into(), (about, request), after_ms),
                 Want::Reply(call, reply) => {
                     self.rules.said(&reply, self.places[place].disk.cluster.as_ref())?;
@@ -376,6 +395,35 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn operate(&mut self, place: usize, number: u64, operation: Operation, after_ms: u64) {
+        self.rules.tally.messages += 1;
+        let incarnation = self.places[place].incarnation;
+        self.after(after_ms + STORE_PATIENCE_MS, What::Operated { place, incarnation, number, outcome: None });
+        let delay = after_ms + self.delay();
+        if !self.places[place].is_cut_off && !self.random.chance(self.faults.lose) {
+            self.after(delay, What::Operation { place, incarnation, number, operation });
+        }
+    }
+
+    /// Has the store do what has come to it, by whoever may be gone since.
+    fn operation(&mut self, place: usize, operation: &Operation) -> Result<Outcome, Broken> {
+        let Some(store) = &mut self.store else { return Ok(Outcome::Done) };
+        let before = store.record.clone();
+        let outcome = store.take(operation, self.now_ms);
+        if let (Operation::Swap(_, after), Outcome::Swapped(_)) = (operation, &outcome) {
+            self.rules.stored(place, before.as_ref(), after)?;
+        }
+        Ok(outcome)
+    }
+
+    fn outcome(&mut self, place: usize, incarnation: u64, number: u64, outcome: Outcome) {
+        let is_lost = self.places[place].is_cut_off || self.random.chance(self.faults.lose);
+        let delay = self.delay();
+        if !is_lost {
+            self.after(delay, What::Operated { place, incarnation, number, outcome: Some(outcome) });
+        }
     }
 
     fn are_apart(&self, one: usize, other: usize) -> bool {

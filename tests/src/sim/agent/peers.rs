@@ -8,7 +8,7 @@ use bootstrapd_core::machine::{Confirmed, Contacted, Event};
 use bootstrapd_core::peer::{Answer, Ask, Consequence, JoinAnswer, Message, Peers};
 use bootstrapd_core::record::{Id, Membership};
 
-use super::{Agent, BEAT_MS, Moment, SKEW_SECONDS};
+use super::{Agent, Moment};
 use crate::sim::disk::Content;
 use crate::sim::wire::{About, Reply, Request, Want, place};
 
@@ -24,7 +24,10 @@ impl Agent {
     }
 
     /// Time for a beat.
-    pub(in crate::sim) fn beat(&mut self, moment: &Moment<'_>) {
+    pub(in crate::sim) fn beat(&mut self, moment: &mut Moment<'_>) {
+        if self.worker.is_some() {
+            return self.beat_shared(moment);
+        }
         let (now, own) = (moment.now_ms, self.machine.node_id());
         let Some(cluster) = self.home() else { return };
         let asked = self.peers.beat(&cluster, own, now);
@@ -53,10 +56,13 @@ impl Agent {
         self.wants.push(Want::Send { to: at, about: About::Ask(to, message.ask), after_ms, request });
     }
 
-    pub(super) fn confirm(&mut self) {
+    pub(super) fn confirm(&mut self, moment: &mut Moment<'_>) {
         let after_ms = if self.confirmations == 0 { 0 } else { 1_000 };
         self.confirmations += 1;
         let (own, Some(cluster)) = (self.machine.node_id(), self.founded.clone()) else { return };
+        if self.worker.is_some() {
+            return self.confirm_shared(cluster, moment);
+        }
         if let Some(to) = self.peers.confirmation(&cluster, own) {
             self.ask(to, Ask::Confirm, after_ms);
         }
@@ -114,11 +120,11 @@ impl Agent {
     }
 
     /// The same, or a newer one that is not durable yet.
-    fn newest(&self) -> Option<Rc<Cluster>> {
+    pub(super) fn newest(&self) -> Option<Rc<Cluster>> {
         self.speaks_by().map(|durable| self.staged.clone().unwrap_or(durable))
     }
 
-    fn conclude(&mut self, consequence: Consequence, other: Id, moment: &mut Moment<'_>) {
+    pub(super) fn conclude(&mut self, consequence: Consequence, other: Id, moment: &mut Moment<'_>) {
         match consequence {
             Consequence::Nothing | Consequence::Changed => {}
             Consequence::Follow => self.ask(other, Ask::Record, 0),
@@ -130,8 +136,7 @@ impl Agent {
                         self.wants.push(Want::Reply(call, otherwise));
                     }
                     self.drive(Some(effect), moment);
-                    self.peers = Peers::new(BEAT_MS, SKEW_SECONDS, moment.now_ms);
-                    self.witness.live(moment.now_ms);
+                    self.live(moment);
                 }
             }
         }
@@ -149,7 +154,7 @@ impl Agent {
         self.staged.as_ref().or(self.cluster.as_ref()).map(|newest| (**newest).clone())
     }
 
-    fn stage(&mut self, draft: Cluster) {
+    pub(super) fn stage(&mut self, draft: Cluster) {
         self.staged = Some(Rc::new(draft));
         self.keep();
     }
@@ -162,10 +167,11 @@ impl Agent {
     }
 
     /// The record that was being saved is durable, or is not.
-    pub(in crate::sim) fn kept(&mut self, good: bool) {
+    pub(in crate::sim) fn kept(&mut self, good: bool, moment: &mut Moment<'_>) {
         let keeping = self.keeping.take();
         if !good {
             self.staged = None;
+            self.share_copy(moment);
         } else if let Some(kept) = keeping {
             if self.staged.as_ref().is_some_and(|staged| staged.stamp() == kept.stamp()) {
                 self.staged = None;
@@ -187,7 +193,13 @@ impl Agent {
         let reply = match (request, self.home()) {
             (_, None) => Some(Reply::Refused(false)),
             (Request::Join(_, false), Some(_)) => Some(Reply::Refused(true)),
+            (Request::Join(request, true), Some(_)) if self.worker.is_some() => {
+                self.join_shared(call, request, moment);
+                None
+            }
             (Request::Join(request, true), Some(_)) => self.join(call, request, moment),
+            // Members meet in the store.
+            (Request::Ask { .. }, Some(_)) if self.worker.is_some() => Some(Reply::Refused(true)),
             (Request::Ask { from, key, message, number }, Some(cluster)) => {
                 self.message(call, (*from, *key, *number), message, &cluster, moment)
             }
