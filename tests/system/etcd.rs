@@ -164,6 +164,25 @@ fn a_member_that_comes_back_keeps_its_number_whoever_was_about_to_take_it() {
 }
 
 #[test]
+fn a_member_takes_the_record_that_it_saw_first_when_it_refused_a_joiner() {
+    let etcd = etcd(1);
+    let mut member = Node::prepare(&["--beat", "8", "--store", &store(&etcd.addresses()), "--store-prefix", "/a/"]);
+    member.listen_on(free_address());
+    member.run();
+    member.create();
+    let second = node_with(&etcd.addresses(), "/a/");
+    join(&second, &member);
+    // It has just looked, and does so again in eight seconds.
+    lists(&member, &[(1, "active"), (2, "active")]);
+    let third = node_with(&etcd.addresses(), "/a/");
+    join(&third, &second);
+    let stranger = node_with(&etcd.addresses(), "/a/");
+    let body = join_body_with(&[member.address()], "/cluster/name", json!("another.cluster"));
+    join_fails(&stranger, &body, "node_config_mismatch");
+    lists(&member, &[(1, "active"), (2, "active"), (3, "active")]);
+}
+
+#[test]
 fn config_error_connect_error_and_node_config_mismatch_say_what_is_wrong_with_a_store() {
     let etcd = etcd(1);
     let nodes = of(1, &etcd.addresses(), "/a/");
