@@ -6,6 +6,7 @@ mod agent;
 mod chaos;
 mod disk;
 mod growth;
+mod operator;
 mod rules;
 mod store;
 mod wire;

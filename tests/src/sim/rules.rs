@@ -189,6 +189,11 @@ impl Rules {
         before: Option<&Rc<Cluster>>,
         after: &Rc<Cluster>,
     ) -> Result<(), Broken> {
+        let key = (after.epoch_tag.0, after.revision);
+        if before.is_none() && self.history.get(&key) == Some(after) {
+            // A founder that waits for its confirmation puts it again where it was lost.
+            return Ok(());
+        }
         match before {
             Some(before) if before.epoch_tag == after.epoch_tag => {
                 self.follows(before, after)?;
@@ -198,6 +203,8 @@ impl Rules {
                 self.tally.recovered += 1;
             }
             None if after.epoch == 1 && after.members.len() == 1 => {
+                // Of a store that has lost everything only those know who were members.
+                self.rash |= !self.history.is_empty();
                 let (accepted, made) = self.created.entry(place).or_default();
                 *made += 1;
                 must!(made <= accepted, "more clusters than creates at {place}");
@@ -205,7 +212,7 @@ impl Rules {
             }
             None => self.tally.recovered += 1,
         }
-        let known = self.history.insert((after.epoch_tag.0, after.revision), Rc::clone(after));
+        let known = self.history.insert(key, Rc::clone(after));
         must!(known.is_none() || self.rolled_back, "two records with one revision: {:?}", after.stamp());
         let active = after.members.iter().filter(|member| member.is_active());
         self.active.extend(active.map(|member| (member.node_id.0, member.key.0)));

@@ -91,6 +91,8 @@ pub(super) struct World {
     pub(super) places: Vec<Place>,
     /// The store of the cluster's record, where all members share one.
     pub(super) store: Option<Store>,
+    /// What it had some time ago.
+    pub(super) store_copy: Option<Rc<Cluster>>,
     /// What must hold.
     pub(super) rules: Rules,
     /// How bad it may get.
@@ -130,6 +132,7 @@ impl World {
             random,
             places: (0..places).map(|index| Place { facts: Rc::new(facts(index)), ..Place::default() }).collect(),
             store: is_shared.then(Store::default),
+            store_copy: None,
             rules: Rules::new(is_shared),
             queue: BinaryHeap::new(),
             waiting: BTreeMap::new(),
@@ -416,6 +419,17 @@ impl World {
             self.rules.stored(place, before.as_ref(), after)?;
         }
         Ok(outcome)
+    }
+
+    /// An operator has the store take this record, where there is one.
+    ///
+    /// # Errors
+    /// What must hold and does not.
+    pub(super) fn put(&mut self, place: usize, record: &Rc<Cluster>) -> Result<(), Broken> {
+        let Some(store) = &mut self.store else { return Ok(()) };
+        let before = store.record.clone();
+        store.put(Some(Rc::clone(record)));
+        self.rules.stored(place, before.as_ref(), record)
     }
 
     fn outcome(&mut self, place: usize, incarnation: u64, number: u64, outcome: Outcome) {
