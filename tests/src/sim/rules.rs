@@ -33,6 +33,9 @@ macro_rules! must {
 }
 pub(super) use must;
 
+/// An admitted node has so long to confirm.
+const LAPSE_MS: u64 = 60_000;
+
 /// A number that a node was given, in which epoch, by whom.
 struct Given {
     epoch: u32,
@@ -88,6 +91,8 @@ pub(super) struct Rules {
     /// The accepted creates at each place, and the clusters that came of them.
     created: BTreeMap<usize, (u32, u32)>,
     states: BTreeMap<usize, State>,
+    /// Since when a store has had each node that has not confirmed.
+    waiting: BTreeMap<([u8; 16], [u8; 32]), u64>,
     /// Whether the record is in a store that all members share: then that says what is durable.
     is_shared: bool,
     /// What the cluster has lived through.
@@ -185,9 +190,10 @@ impl Rules {
     /// The store has a record in the place of another one.
     pub(super) fn stored(
         &mut self,
-        place: usize,
+        (place, own): (usize, Id),
         before: Option<&Rc<Cluster>>,
         after: &Rc<Cluster>,
+        now_ms: u64,
     ) -> Result<(), Broken> {
         let key = (after.epoch_tag.0, after.revision);
         if before.is_none() && self.history.get(&key) == Some(after) {
@@ -197,6 +203,7 @@ impl Rules {
         match before {
             Some(before) if before.epoch_tag == after.epoch_tag => {
                 self.follows(before, after)?;
+                self.waits(own, before, after, now_ms)?;
             }
             Some(before) => {
                 must!(after.epoch > before.epoch, "{:?} takes the place of {:?}", after.stamp(), before.stamp());
@@ -216,6 +223,20 @@ impl Rules {
         must!(known.is_none() || self.rolled_back, "two records with one revision: {:?}", after.stamp());
         let active = after.members.iter().filter(|member| member.is_active());
         self.active.extend(active.map(|member| (member.node_id.0, member.key.0)));
+        Ok(())
+    }
+
+    /// Nobody is forgotten before its time who may still confirm, but where a member shows that it is there after all.
+    fn waits(&mut self, own: Id, before: &Cluster, after: &Cluster, now_ms: u64) -> Result<(), Broken> {
+        let is_waiting = |member: &&Member| !member.is_active();
+        for member in before.members.iter().filter(is_waiting).filter(|gone| after.member_of(gone.node_id).is_none()) {
+            let since_ms = self.waiting.get(&(member.node_id.0, member.key.0)).copied().unwrap_or_default();
+            let is_kept = before.member(member.uid).is_some_and(|kept| kept.node_id == own);
+            must!(is_kept || now_ms >= since_ms + LAPSE_MS, "uid {} is forgotten early", member.uid);
+        }
+        for member in after.members.iter().filter(is_waiting) {
+            self.waiting.entry((member.node_id.0, member.key.0)).or_insert(now_ms);
+        }
         Ok(())
     }
 

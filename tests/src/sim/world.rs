@@ -416,7 +416,7 @@ impl World {
         let before = store.record.clone();
         let outcome = store.take(operation, self.now_ms);
         if let (Operation::Swap(_, after), Outcome::Swapped(_)) = (operation, &outcome) {
-            self.rules.stored(place, before.as_ref(), after)?;
+            self.rules.stored((place, self.places[place].node_id), before.as_ref(), after, self.now_ms)?;
         }
         Ok(outcome)
     }
@@ -429,7 +429,7 @@ impl World {
         let Some(store) = &mut self.store else { return Ok(()) };
         let before = store.record.clone();
         store.put(Some(Rc::clone(record)));
-        self.rules.stored(place, before.as_ref(), record)
+        self.rules.stored((place, self.places[place].node_id), before.as_ref(), record, self.now_ms)
     }
 
     fn outcome(&mut self, place: usize, incarnation: u64, number: u64, outcome: Outcome) {

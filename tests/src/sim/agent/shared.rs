@@ -87,7 +87,7 @@ impl Worker {
     }
 
     /// Takes what the store has.
-    fn take(&mut self, seen: &Seen, own: &Agent, now_ms: u64) -> Result<(), Stop> {
+    fn take(&mut self, seen: &Seen, own: &mut Agent, now_ms: u64) -> Result<(), Stop> {
         self.take_record(seen, own)?;
         if let Some(copy) = &self.copy {
             let mut leased = seen.leased.clone();
@@ -100,7 +100,7 @@ impl Worker {
         Ok(())
     }
 
-    fn take_record(&mut self, seen: &Seen, own: &Agent) -> Result<(), Stop> {
+    fn take_record(&mut self, seen: &Seen, own: &mut Agent) -> Result<(), Stop> {
         let Some(copy) = &self.copy else { return Ok(()) };
         let Some(stored) = seen.record.as_ref() else {
             self.number = 0;
@@ -112,7 +112,10 @@ impl Worker {
         }
         match Shared::judge(copy, own.machine.node_id(), stored) {
             Sight::Same => {}
-            Sight::Newer => self.copy = Some(Rc::clone(stored)),
+            Sight::Newer => {
+                own.witness.takes(copy, stored);
+                self.copy = Some(Rc::clone(stored));
+            }
             Sight::Expelled => return Err(Stop::Expelled),
             Sight::Barred(_) => return Err(Stop::Barred),
         }
@@ -252,7 +255,9 @@ impl Agent {
             (Some(Outcome::Seen(seen)), _) => match worker.take(&seen, self, moment.now_ms) {
                 Ok(()) => {
                     let mut draft = Box::new(worker.copy.as_deref().unwrap().clone());
-                    if worker.rules.beat(&mut draft, own, moment.now_ms) {
+                    let has_changed = worker.rules.beat(&mut draft, own, moment.now_ms);
+                    self.witness.keeps(&draft, own);
+                    if has_changed {
                         let draft = Rc::from(draft);
                         next = Some((Some(Rc::clone(&draft)), Operation::Swap(worker.number, draft)));
                     }
