@@ -19,8 +19,9 @@ use crate::random::Seeded;
 
 mod peers;
 mod shared;
+mod worker;
 
-use shared::Worker;
+use worker::Worker;
 
 /// How often members say that they are there.
 pub(super) const BEAT_MS: u64 = 5_000;

@@ -1,15 +1,15 @@
 //! What an agent does in a store that all members share: the shell's thread for it, one errand after the other, each made
 //! of operations that may be lost, late, or done without an answer.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
-use bootstrapd_core::cluster::{Cluster, JoinRequest, Key};
+use bootstrapd_core::cluster::{Cluster, JoinRequest};
 use bootstrapd_core::failure::{NodeTried, TriedReason};
 use bootstrapd_core::machine::{Confirmed, Event, StoreChecked};
-use bootstrapd_core::peer::{Consequence, JoinAnswer, Shared, Sight};
+use bootstrapd_core::peer::{Consequence, JoinAnswer, Shared};
 
-use super::{Agent, Moment, SKEW_SECONDS};
+use super::worker::{Admission, Errand, Job, Stop};
+use super::{Agent, Moment};
 use crate::sim::store::{Operation, Outcome, Seen};
 use crate::sim::wire::{Reply, Want};
 
@@ -21,108 +21,6 @@ const CONTACT_MS: u64 = 10_000;
 const AGAIN_MS: u64 = 200;
 /// Between two confirmations, about.
 const CONFIRM_AGAIN_MS: u64 = 1_000;
-
-/// A node that has proved the password.
-#[derive(Clone)]
-struct Admission {
-    call: u64,
-    request: Rc<JoinRequest>,
-    key: Key,
-    clock_ms: u64,
-    since_ms: u64,
-}
-
-/// What is to be done.
-enum Errand {
-    Check,
-    Live(Option<Rc<Cluster>>),
-    Beat,
-    Admit(Admission),
-    Confirm(Rc<Cluster>),
-}
-
-/// What is being done, and which operation is under way.
-enum Job {
-    Leave,
-    Check,
-    Beat { draft: Option<Rc<Cluster>> },
-    Admit { waiting: Vec<Admission>, others: Vec<(u64, JoinAnswer)>, end_ms: u64, draft: Option<Rc<Cluster>> },
-    Confirm { adopted: Rc<Cluster>, result: Confirmed },
-}
-
-/// Why the record could not be had or changed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    Fault,
-    Barred,
-    Expelled,
-    Overtaken,
-}
-
-/// See the module.
-pub(in crate::sim) struct Worker {
-    rules: Shared,
-    copy: Option<Rc<Cluster>>,
-    number: u64,
-    /// How new the copy is that the agent was told of last.
-    told: Option<(u32, u64)>,
-    errands: VecDeque<Errand>,
-    job: Option<Job>,
-    /// Which operation an answer must be to.
-    operation: u64,
-}
-
-impl Worker {
-    /// Knows nothing yet.
-    pub(super) fn new(now_ms: u64) -> Box<Self> {
-        Box::new(Self {
-            rules: Shared::new(SKEW_SECONDS, now_ms),
-            copy: None,
-            number: 0,
-            told: None,
-            errands: VecDeque::new(),
-            job: None,
-            operation: 0,
-        })
-    }
-
-    /// Takes what the store has.
-    fn take(&mut self, seen: &Seen, own: &mut Agent, now_ms: u64) -> Result<(), Stop> {
-        self.take_record(seen, own)?;
-        if let Some(copy) = &self.copy {
-            let mut leased = seen.leased.clone();
-            // Who looks is there.
-            if !leased.contains(&own.machine.node_id()) {
-                leased.push(own.machine.node_id());
-            }
-            self.rules.see(copy, &leased, now_ms);
-        }
-        Ok(())
-    }
-
-    fn take_record(&mut self, seen: &Seen, own: &mut Agent) -> Result<(), Stop> {
-        let Some(copy) = &self.copy else { return Ok(()) };
-        let Some(stored) = seen.record.as_ref() else {
-            self.number = 0;
-            return Err(Stop::Barred);
-        };
-        // Another cluster's is sealed with another key.
-        if stored.cluster_id != copy.cluster_id {
-            return Err(Stop::Barred);
-        }
-        match Shared::judge(copy, own.machine.node_id(), stored) {
-            Sight::Same => {}
-            Sight::Newer => {
-                own.witness.takes(copy, stored);
-                self.copy = Some(Rc::clone(stored));
-            }
-            Sight::Expelled => return Err(Stop::Expelled),
-            Sight::Barred(_) => return Err(Stop::Barred),
-        }
-        self.number = seen.number;
-        Ok(())
-    }
-}
 
 impl Agent {
     /// Has something done as soon as everything before it is.
@@ -219,7 +117,7 @@ impl Agent {
         match (job, outcome) {
             (None, _) => return,
             (Some(Job::Leave), _) => {}
-            (Some(Job::Check), outcome) => self.checked(outcome, moment),
+            (Some(Job::Check), outcome) => self.checked(outcome.as_ref(), moment),
             (Some(Job::Beat { draft }), outcome) => self.go_on_with_beat(draft, outcome, moment),
             (Some(Job::Admit { waiting, others, end_ms, draft }), outcome) => {
                 self.go_on_with_admission((waiting, others), end_ms, draft, outcome, moment);
@@ -233,7 +131,7 @@ impl Agent {
         }
     }
 
-    fn checked(&mut self, outcome: Option<Outcome>, moment: &mut Moment<'_>) {
+    fn checked(&mut self, outcome: Option<&Outcome>, moment: &mut Moment<'_>) {
         let found = match outcome {
             Some(Outcome::Seen(Seen { record: None, .. })) => StoreChecked::Empty,
             Some(Outcome::Seen(_)) => StoreChecked::Taken,
