@@ -36,9 +36,11 @@ mod events;
 mod manage;
 mod page;
 mod peers;
+mod progress;
 mod shared;
 #[cfg(feature = "ui")]
 mod ui;
+mod validation;
 
 pub use answers::{Call, Purpose, Step};
 use page::Page;
