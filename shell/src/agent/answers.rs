@@ -1,4 +1,4 @@
-//! What the agent answers: who may call, what a request needs, and every document.
+//! What the agent answers: who may call, what a request needs, and what is known of the node and its cluster.
 
 use std::net::IpAddr;
 
