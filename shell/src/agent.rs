@@ -3,44 +3,43 @@
 
 use std::io;
 use std::sync::MutexGuard;
-use std::time::Duration;
 
-use bootstrapd_core::cluster::{Cluster, Key, PasswordHash, Recovery, Registration, Seed};
-use bootstrapd_core::failure::{Failure, TriedReason};
-use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, NODE_RECORD_BYTES_MAX, STATUS_BYTES_MAX};
-use bootstrapd_core::machine::{Contacted, Effect, Event, Machine, PathRole, Trouble};
+use bootstrapd_core::cluster::Cluster;
+use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, STATUS_BYTES_MAX};
+use bootstrapd_core::machine::{Effect, Event, Machine, PathRole, Trouble};
 use bootstrapd_core::node::NodeInfo;
-use bootstrapd_core::record::{Id, Membership};
 use bootstrapd_core::status;
 use bootstrapd_core::time::Timestamp;
-use zeroize::Zeroizing;
 
 use crate::boot::Boot;
 use crate::gate::Gate;
 use crate::http;
-use crate::log;
 use crate::logins::Logins;
 use crate::node;
-use crate::peer::{Contact, ContactEnd, Errand};
-use crate::perform::{Done, Job, Outcome, Threads, Who, Work, record_path};
-use crate::secret::{self, LicenseKey};
+use crate::perform::{Done, Job, Outcome, Threads, Who};
+use crate::secret::LicenseKey;
 use crate::store::Pair;
 
 mod answers;
 #[cfg(feature = "management")]
 mod described;
 mod door;
+mod effects;
 #[cfg(feature = "ui")]
 mod events;
 #[cfg(feature = "management")]
 mod manage;
+mod outcomes;
 mod page;
 mod peers;
+mod progress;
 mod shared;
 #[cfg(feature = "ui")]
 mod ui;
+mod validation;
 
 pub use answers::{Call, Purpose, Step};
+use outcomes::{saved, trouble};
 use page::Page;
 pub use page::Reply;
 pub use peers::Habits;
@@ -221,89 +220,6 @@ impl Agent {
         }
     }
 
-    /// Has an effect done that needs other nodes, or only time; whether it is such a one.
-    fn go_out(&mut self, who: Who, effect: Effect) -> bool {
-        match effect {
-            Effect::Contact { node } => {
-                let contact = self.contact(who, node);
-                self.threads.errands.push(Errand::Contact(who, Box::new(contact)));
-            }
-            Effect::Wait { seconds } => {
-                self.threads.errands.push(Errand::Wait(who, Duration::from_secs(u64::from(seconds))));
-            }
-            Effect::Confirm => self.confirm(),
-            Effect::CheckStore => self.threads.errands.push(Errand::CheckStore(who)),
-            Effect::Persist
-            | Effect::CheckPaths
-            | Effect::VerifyLicense
-            | Effect::Found
-            | Effect::ReadRecovery
-            | Effect::Adopt
-            | Effect::Discard => return false,
-        }
-        true
-    }
-
-    fn contact(&self, who: Who, node: u8) -> Contact {
-        let machine = self.machine(who);
-        let config = machine.config();
-        let request = machine.join_request(&self.facts);
-        let mut own = self.facts.listeners.clone();
-        let _ = own.push(request.member.endpoint);
-        Contact {
-            node: machine.contact(node).unwrap_or_default().to_owned(),
-            default_port: config.ports.cnm_https,
-            allow_plaintext: self.others.habits.allow_plaintext,
-            own,
-            trusted_ca: config.credentials.trusted_ca.as_str().to_owned(),
-            username: config.credentials.username.as_str().to_owned(),
-            password: Zeroizing::new(config.credentials.password.expose().to_vec()),
-            client_cert: config.credentials.client_cert.as_str().to_owned(),
-            client_key: Zeroizing::new(config.credentials.client_key.expose().to_vec()),
-            request,
-        }
-    }
-
-    /// The work that an effect takes; `None` where a record does not fit into any.
-    fn work(&mut self, who: Who, effect: Effect) -> Option<Work> {
-        let cluster_record = record_path(self.machine(who).path(PathRole::Ccs));
-        Some(match effect {
-            Effect::Persist => {
-                let mut buffer = vec![0; NODE_RECORD_BYTES_MAX];
-                let length = self.machine.encode(&mut buffer).ok()?;
-                buffer.truncate(length);
-                Work::Save(self.node_record.clone(), buffer)
-            }
-            Effect::CheckPaths => {
-                let paths = self.machine(who).paths_to_check().map(|path| path.map(str::to_owned));
-                Work::CheckPaths(paths, self.machine.node_id())
-            }
-            Effect::VerifyLicense => {
-                Work::VerifyLicense(self.machine(who).config().license.as_str().to_owned(), self.license_key.clone())
-            }
-            Effect::Found => {
-                let credentials = &self.machine.config().credentials;
-                let password = Zeroizing::new(credentials.password.expose().to_vec());
-                Work::Hash(credentials.username.as_str().to_owned(), password, self.facts.total_memory)
-            }
-            Effect::ReadRecovery => {
-                let config = self.machine(who).config();
-                let (file, credentials) = (config.recovery_filename.as_str(), &config.credentials);
-                let password = Zeroizing::new(credentials.password.expose().to_vec());
-                Work::ReadRecovery(file.into(), credentials.username.as_str().to_owned(), password)
-            }
-            Effect::Adopt => {
-                let bytes = crate::store::encode(self.founded.as_deref()?)?;
-                Work::Save(cluster_record, bytes)
-            }
-            Effect::Discard => match self.cluster.as_deref().filter(|_| self.machine.is_at_home()) {
-                Some(before) => Work::Save(cluster_record, crate::store::encode(before)?),
-                None => Work::Discard(cluster_record),
-            },
-            Effect::Contact { .. } | Effect::Wait { .. } | Effect::Confirm | Effect::CheckStore => return None,
-        })
-    }
-
     fn handle(&mut self, who: Who, event: Event) -> Option<Effect> {
         let now = self.clock.now;
         match (who, &mut self.validator) {
@@ -379,97 +295,6 @@ impl Agent {
         }
     }
 
-    /// The event that an outcome means to the machine.
-    #[inline(never)]
-    fn event(&mut self, who: Who, outcome: Outcome) -> Event {
-        match outcome {
-            Outcome::Saved(result) => {
-                let effect = self.under_way.filter(|_| who == Who::Attempt);
-                saved(effect, result.map_err(|error| trouble(&error.to_string())))
-            }
-            Outcome::Discarded(result) => Event::Discarded(result.map_err(|error| trouble(&error.to_string()))),
-            Outcome::PathsChecked(found) => Event::PathsChecked(found),
-            Outcome::LicenseVerified(result) => Event::LicenseVerified(result),
-            Outcome::Hashed(result) => {
-                let founded = result.and_then(|(password, registration)| self.found(password, registration));
-                Event::Founded(founded.map_err(|error| trouble(&error.to_string())))
-            }
-            // It is nobody's attempt: see [`Agent::done`].
-            #[cfg(feature = "management")]
-            Outcome::Examined(_) => Event::Waited,
-            Outcome::RecoveryRead(Ok(cluster)) => Event::RecoveryRead(self.recover(who, cluster)),
-            Outcome::RecoveryRead(Err(failure)) => Event::RecoveryRead(Err(*failure)),
-        }
-    }
-
-    #[inline(never)]
-    fn recover(&mut self, who: Who, mut cluster: Box<Cluster>) -> Result<Membership, Failure> {
-        let seed = secret::random().and_then(|tag| Ok(Recovery { epoch_tag: Id(tag), key: Key(secret::random()?) }));
-        let seed = seed.map_err(Failure::internal)?;
-        let membership = self.machine(who).recovered(&mut cluster, &seed, &self.facts)?;
-        if who == Who::Attempt {
-            self.founded = Some(cluster);
-        }
-        Ok(membership)
-    }
-
-    /// What a contact came to; a record that it brought is the attempt's, if this node is in it.
-    #[inline(never)]
-    fn contacted(&mut self, who: Who, end: ContactEnd) -> Contacted {
-        match end {
-            ContactEnd::Admitted(cluster) => {
-                let Some(membership) = cluster.membership(self.machine.node_id()) else {
-                    return Contacted::Failed(TriedReason::NotAMember);
-                };
-                if who == Who::Attempt {
-                    self.founded = Some(cluster);
-                }
-                Contacted::Admitted(membership)
-            }
-            ContactEnd::Welcome => Contacted::Admitted(Membership::default()),
-            ContactEnd::Refused(failure) => Contacted::Refused(*failure),
-            ContactEnd::Failed(reason) => Contacted::Failed(reason),
-        }
-    }
-
-    // Not inlined: a cluster is large, and what it takes of the loop's stack stays resident.
-    #[inline(never)]
-    fn found(&mut self, password: PasswordHash, registration: Registration) -> io::Result<Membership> {
-        let (cluster_id, epoch_tag) = (Id(secret::random()?), Id(secret::random()?));
-        let seed = Seed { cluster_id, epoch_tag, key: Key(secret::random()?), password, registration };
-        let cluster = Box::new(self.machine.found(seed, &self.facts, self.clock.now));
-        let membership = cluster.membership(self.machine.node_id());
-        self.founded = Some(cluster);
-        membership.ok_or_else(|| io::Error::other("the node is not in its own cluster"))
-    }
-
-    fn attempt_accepted(&mut self, result: &Result<(), Trouble>) {
-        let action = self.machine.action().name();
-        match result {
-            Ok(()) => {
-                log::info("attempt accepted", &[("action", &action)]);
-                for warning in &self.machine.config().warnings {
-                    log::warn("configuration", &[("pointer", &warning.pointer), ("reason", &warning.reason)]);
-                }
-                self.watch();
-            }
-            Err(trouble) => log::warn("attempt not accepted", &[("action", &action), ("error", trouble)]),
-        }
-    }
-
-    fn attempt_ended(&mut self) {
-        let founded = self.founded.take();
-        if let (Some(membership), Some(cluster)) = (self.machine.membership(), founded) {
-            log::info("bootstrap completed", &[("cluster", &cluster.name), ("uid", &membership.uid)]);
-            self.cluster = Some(cluster);
-            self.live_with_others();
-        } else if let Some(failure) = self.machine.failure() {
-            let first: String = self.machine.problems().first().chars().collect();
-            let message = if failure.message.is_empty() { &first } else { failure.message.as_str() };
-            log::warn("bootstrap failed", &[("error_code", &failure.cause.code()), ("message", &message)]);
-        }
-    }
-
     /// Tells the worker which file systems to look at, and shows their paths.
     fn watch(&mut self) {
         let path = |role| self.machine.path(role);
@@ -511,22 +336,4 @@ impl Agent {
     pub const fn threads(&self) -> &Threads {
         &self.threads
     }
-}
-
-/// The event that the end of a save is, by what it was for.
-fn saved(effect: Option<Effect>, result: Result<(), Trouble>) -> Event {
-    if effect == Some(Effect::Adopt) {
-        Event::Adopted(result)
-    } else if effect == Some(Effect::Discard) {
-        Event::Discarded(result)
-    } else {
-        Event::Persisted(result)
-    }
-}
-
-/// The system's words, as many as fit.
-fn trouble(words: &str) -> Trouble {
-    let mut kept = Trouble::new();
-    let _ = words.chars().try_for_each(|character| kept.push(character));
-    kept
 }

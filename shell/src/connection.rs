@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use bootstrapd_core::api::Peer;
 
-use crate::agent::{Agent, Call, News, Purpose, Reply, Step};
+use crate::agent::{Agent, Call, Purpose, Reply, Step};
 use crate::http::{self, Body, Head, Refused};
 use crate::opaque::SessionKey;
 use crate::tls;
@@ -16,10 +16,12 @@ mod body;
 mod rank;
 #[cfg(feature = "ui")]
 mod stream;
+mod wait;
 
 use body::Framing;
 pub use body::Shared;
 pub use rank::Rank;
+use wait::Wait;
 
 /// A whole request, from its first byte; also a whole answer, until the client has taken it.
 const REQUEST_MS: u64 = 10_000;
@@ -45,19 +47,6 @@ enum Phase {
     /// The last answer is written. Where input may still come that nobody wants, it is read, so that the answer is
     /// not lost in a reset.
     Closing { lingers: bool },
-}
-
-#[derive(Clone, Copy)]
-enum Wait {
-    Login([u8; 32], Call),
-    Accepting,
-    Validating(u32),
-    Keeping(u32),
-    /// For another revision of the progress than this one.
-    Watching(u64),
-    /// For another revision than this one, again and again.
-    #[cfg(feature = "ui")]
-    Streaming(stream::Stream),
 }
 
 /// See the module.
@@ -153,28 +142,6 @@ impl Connection {
     #[must_use]
     pub const fn is_reading(&self) -> bool {
         matches!(self.phase, Phase::Head | Phase::Keeping(_, _, Some(_)) | Phase::Dropping(..) | Phase::Closing { .. })
-    }
-
-    /// Whether it waits for the progress to change.
-    #[must_use]
-    pub const fn is_watching(&self) -> bool {
-        #[cfg(feature = "ui")]
-        if matches!(self.phase, Phase::Waiting(Wait::Streaming(_))) {
-            return true;
-        }
-        matches!(self.phase, Phase::Waiting(Wait::Watching(_)))
-    }
-
-    /// Whether it needs a buffer for its body.
-    #[must_use]
-    pub const fn needs_body_buffer(&self) -> bool {
-        matches!(self.phase, Phase::Keeping(_, _, None))
-    }
-
-    /// Whether its body's buffer may be taken away.
-    #[must_use]
-    pub const fn may_lose_body_buffer(&self, now: u64) -> bool {
-        matches!(self.phase, Phase::Keeping(_, _, Some(_))) && now >= self.since.saturating_add(BODY_HOLD_MS)
     }
 
     /// The answer could not be written at once.
@@ -361,21 +328,6 @@ impl Connection {
         }
     }
 
-    /// Takes a buffer for the body, if there is one, and tells a client that asks to send it.
-    pub fn find_buffer(&mut self, shared: &mut Shared) {
-        let now = shared.agent.uptime_ms();
-        if let Phase::Keeping(_, _, place @ None) = &mut self.phase
-            && let Some(buffer) = shared.take_body_buffer()
-        {
-            *place = Some(buffer);
-            // From here on the buffer's time runs; the request's deadline stays.
-            self.since = now;
-            if std::mem::take(&mut self.expects_continue) {
-                shared.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-            }
-        }
-    }
-
     /// How much of a body was taken, and whether that was all of it.
     fn taken(&mut self, taken: Result<(usize, bool), Refused>, shared: &mut Shared) -> (usize, bool) {
         taken.unwrap_or_else(|refused| {
@@ -429,64 +381,5 @@ impl Connection {
             Phase::Waiting(Wait::Streaming(_)) => shared.agent.stop_watching(),
             Phase::Head | Phase::Dropping(..) | Phase::Waiting(_) | Phase::Closing { .. } => {}
         }
-    }
-
-    /// Its time is over. It may leave a last answer; then it is closing.
-    pub fn expire(&mut self, shared: &mut Shared) {
-        match self.phase {
-            Phase::Head if !self.started => {}
-            Phase::Head | Phase::Keeping(..) | Phase::Dropping(..) => {
-                self.refuse(Refused { status: 408, reason: "the request took too long" }, shared);
-            }
-            Phase::Waiting(Wait::Watching(_)) => self.watched(shared),
-            #[cfg(feature = "ui")]
-            Phase::Waiting(Wait::Streaming(_)) => self.beat_stream(shared),
-            Phase::Waiting(_) => {
-                self.release(shared);
-                let mut reply = Reply { out: &mut shared.out, head_only: self.head_only, close: true, is_1_0: false };
-                shared.agent.stalled(&mut reply);
-                self.enter(Phase::Closing { lingers: true }, LINGER_MS, shared.agent.uptime_ms());
-            }
-            Phase::Closing { .. } => {}
-        }
-    }
-
-    /// The progress has changed, or has not for as long as was to be waited.
-    fn watched(&mut self, shared: &mut Shared) {
-        shared.agent.stop_watching();
-        self.step(shared, None, Agent::progress);
-    }
-
-    /// Something has happened: whether that was what the connection waits for.
-    pub fn hear(&mut self, news: &News, shared: &mut Shared) -> bool {
-        let Phase::Waiting(wait) = self.phase else { return false };
-        match (wait, news) {
-            (Wait::Login(mac, call), News::Login(checked, good)) if mac == *checked => {
-                self.started = true;
-                self.step(shared, Some(&call), |agent, reply| agent.logged_in(&call, *good, reply));
-                // A body of no bytes is complete already: nothing comes that would say so.
-                if let (Phase::Keeping(_, purpose, _), Body::None | Body::Length(0)) = (&self.phase, &self.body) {
-                    self.post(*purpose, &[], shared);
-                }
-            }
-            (Wait::Accepting, News::Accepted(result)) => {
-                self.step(shared, None, |agent, reply| agent.accepted(result, reply));
-            }
-            (Wait::Validating(number), News::Validated(ended) | News::Overtaken(ended)) if number == *ended => {
-                self.step(shared, None, |agent, reply| agent.validated(number, reply));
-            }
-            (Wait::Keeping(number), News::Kept(kept, good)) if number == *kept => {
-                self.step(shared, None, |agent, reply| agent.record_kept(number, *good, reply));
-            }
-            (Wait::Watching(revision), News::Progress) if revision != shared.agent.revision() => self.watched(shared),
-            #[cfg(feature = "ui")]
-            (Wait::Streaming(_), News::Progress) => return self.catch_up(shared),
-            #[cfg(feature = "ui")]
-            (Wait::Streaming(_), _) => return false,
-            (Wait::Login(..) | Wait::Accepting | Wait::Validating(_) | Wait::Keeping(_) | Wait::Watching(_), _) => {
-                return false;
-            }
-        }
-        true
     }
 }

@@ -18,6 +18,8 @@ use crate::peer::Admission;
 use crate::seal::{self, Direction};
 use crate::{log, node, peer as wire, store};
 
+mod offline;
+
 /// What a sealed record in the store is about.
 const ABOUT: &str = "/store";
 /// A joiner waits no longer to be admitted, whoever else writes.
@@ -331,57 +333,6 @@ impl Shared {
                 Ok(false)
             }
         }
-    }
-
-    /// Makes `cluster`, a new epoch, the record; `is_new` where there must be none, else in the place of an older one.
-    ///
-    /// # Errors
-    /// Why not, for people.
-    pub fn found_again(&mut self, cluster: &Cluster, is_new: bool) -> Result<(), String> {
-        let because = |Fault { endpoint, error }| format!("{endpoint}: {}", reason(&error).name());
-        let known = match self.etcd.look(0).map_err(because)?.news {
-            News::None | News::Absent => 0,
-            News::Record(bytes, revision) => {
-                let older = open(&seal::common_key(cluster), &bytes);
-                let older = older.filter(|older| older.cluster_id == cluster.cluster_id && older.epoch < cluster.epoch);
-                if older.is_none() || is_new {
-                    return Err("the store has a record already, which is not an older one of this cluster".to_owned());
-                }
-                revision
-            }
-        };
-        let sealed = sealed(cluster).ok_or("the record is too long")?;
-        match self.etcd.swap(known, &sealed).map_err(because)? {
-            Swap::Done(_) => Ok(()),
-            Swap::Conflict(_) => Err("the store's record is being changed: end all agents first".to_owned()),
-        }
-    }
-
-    /// The record in the store, where it is one of `copy`'s cluster, and etcd's number for it.
-    ///
-    /// # Errors
-    /// Why it cannot be had, for people.
-    pub fn fetch(&mut self, copy: &Cluster) -> Result<(Box<Cluster>, u64), String> {
-        let because = |Fault { endpoint, error }| format!("{endpoint}: {}", reason(&error).name());
-        match self.etcd.look(0).map_err(because)?.news {
-            News::Record(bytes, revision) => {
-                let stored = open(&seal::common_key(copy), &bytes);
-                stored
-                    .map(|stored| (stored, revision))
-                    .ok_or_else(|| "the store has another cluster's record".to_owned())
-            }
-            News::None | News::Absent => Err("the store has no record".to_owned()),
-        }
-    }
-
-    /// Removes the record, if it is still the one that etcd has this number for.
-    ///
-    /// # Errors
-    /// Why it is not removed, for people.
-    pub fn remove(&mut self, revision: u64) -> Result<(), String> {
-        let because = |Fault { endpoint, error }| format!("{endpoint}: {}", reason(&error).name());
-        let removed = self.etcd.remove(revision).map_err(because)?;
-        if removed { Ok(()) } else { Err("the store's record is being changed: end all agents first".to_owned()) }
     }
 }
 

@@ -9,15 +9,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use bootstrapd_core::cluster::Cluster;
 use bootstrapd_core::failure::{Cause, Failure};
 use bootstrapd_core::limits::{CLUSTER_RECORD_BYTES_MAX, NODE_RECORD_BYTES_MAX};
 use bootstrapd_core::record::{self, Fault, Kind, NodeRecord, Record};
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+
+mod lock;
+
+pub use lock::{Lock, lock};
 
 /// The endings of the two copies' names.
 const COPIES: [&str; 2] = ["a", "b"];
@@ -25,10 +25,6 @@ const COPIES: [&str; 2] = ["a", "b"];
 const NEW: &str = "new";
 /// The directory of the cluster's record, below the path that is configured for it.
 const CLUSTER_DIRECTORY: &str = "ccs";
-/// How long the agent before may take to let the state directory go: a killed one still ends the write it was in.
-const LOCK_PATIENCE: Duration = Duration::from_secs(1);
-/// Between two looks at whether it has.
-const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// Both copies of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -373,34 +369,6 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 /// The same error with the file's name in front.
 fn named(file: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", file.display()))
-}
-
-/// Holds the state directory for one agent.
-#[derive(Debug)]
-pub struct Lock {
-    _file: Flock<File>,
-}
-
-/// Makes the state directory and takes it. Waits for a second at most for an agent that is ending.
-///
-/// # Errors
-/// `None` where another agent keeps it; else what the system refused, with the file's name.
-pub fn lock(state: &Path) -> Result<Lock, Option<io::Error>> {
-    make(state).map_err(Some)?;
-    let path = state.join("lock");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(libc_flags());
-    let mut file = options.open(&path).map_err(|error| Some(named(&path, &error)))?;
-    let start = Instant::now();
-    loop {
-        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => return Ok(Lock { _file: file }),
-            Err((_, Errno::EWOULDBLOCK)) if start.elapsed() >= LOCK_PATIENCE => return Err(None),
-            Err((file, Errno::EWOULDBLOCK)) => file,
-            Err((_, errno)) => return Err(Some(named(&path, &errno.into()))),
-        };
-        thread::sleep(LOCK_POLL);
-    }
 }
 
 /// Makes a directory of the agent's own, for nobody else to read.

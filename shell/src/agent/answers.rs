@@ -1,17 +1,16 @@
-//! What the agent answers: who may call, what a request needs, and every document.
+//! What the agent answers: who may call, what a request needs, and what is known of the node and its cluster.
 
 use std::net::IpAddr;
 
 use bootstrapd_core::api::{self, Access, Method, Peer, Resource, Standing, Watch};
 use bootstrapd_core::cluster::{Cluster, Local};
 use bootstrapd_core::config::Action;
-use bootstrapd_core::machine::{Machine, Refusal, Trouble};
+use bootstrapd_core::machine::{Refusal, Trouble};
 use bootstrapd_core::status;
-use bootstrapd_core::write::Writer;
 
 use super::page::{Reply, deliver, write_error, write_root};
 use super::{Agent, Clock, News};
-use crate::http::{self, Answer, Head, Refused};
+use crate::http::{self, Answer, Head};
 use crate::logins::Proof;
 use crate::node;
 use crate::opaque::SessionKey;
@@ -34,10 +33,6 @@ pub struct Call {
 
 /// Whether this program was built to be managed: see [`Resource::from_managed_path`].
 const IS_MANAGED: bool = cfg!(feature = "management");
-
-/// Connections that wait for the progress to change, at the same time, streams of events among them; further ones are
-/// answered at once.
-const WATCHERS_MAX: usize = 32;
 
 /// What a body is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,10 +203,6 @@ impl Agent {
         }
     }
 
-    pub(super) fn unacceptable(&mut self, reply: &mut Reply<'_>) -> Step {
-        self.error(406, http::error_code(406), "nothing here is of that type", reply)
-    }
-
     fn wants_body(&mut self, call: &Call, purpose: Purpose, reply: &mut Reply<'_>) -> Step {
         if let Err(status) = call.content_type
             && !matches!(purpose, Purpose::Peer(_))
@@ -272,45 +263,6 @@ impl Agent {
         }
     }
 
-    fn validate(&mut self, action: Action, body: &[u8], reply: &mut Reply<'_>) -> Step {
-        if let Err(refusal) = self.machine.check_free() {
-            return self.refused(refusal, reply);
-        }
-        if self.validator.is_some() {
-            return self.busy("another validation is under way, try again", reply);
-        }
-        let mut validator = Box::<Machine>::default();
-        validator.validate_for(&self.machine);
-        let started = validator.start(action, body, self.clock.now);
-        self.validations = self.validations.wrapping_add(1);
-        let number = self.validations;
-        self.validator = Some((number, validator));
-        match started {
-            Ok(effect) => {
-                self.drive(Who::Validation(number), Some(effect));
-                Step::Validating(number)
-            }
-            Err(_) => self.validated(number, reply),
-        }
-    }
-
-    /// Answers with what the validation with this number found, and forgets it; an accepted attempt has overtaken one
-    /// that is gone.
-    pub fn validated(&mut self, number: u32, reply: &mut Reply<'_>) -> Step {
-        let Some((_, validator)) = self.validator.take_if(|(running, _)| *running == number) else {
-            return self.refused(Refusal::InProgress, reply);
-        };
-        if validator.failure().is_none() {
-            return self.document(200, "", reply, |_, writer| _ = writer.open('{').close('}'));
-        }
-        self.document(406, "", reply, |_, writer| status::write_bootstrap_status(&validator, writer))
-    }
-
-    /// Gives up on the validation with this number.
-    pub fn abandon(&mut self, number: u32) {
-        _ = self.validator.take_if(|(running, _)| *running == number);
-    }
-
     /// Answers a POST whose attempt is durable, or could not be made so.
     pub fn accepted(&mut self, result: &Result<(), Trouble>, reply: &mut Reply<'_>) -> Step {
         match result {
@@ -342,53 +294,6 @@ impl Agent {
             ..Answer::default()
         };
         deliver(&answer, &self.clock.date, reply)
-    }
-
-    fn follow_progress(&mut self, watch: Watch, reply: &mut Reply<'_>) -> Step {
-        if watch.is_malformed() {
-            return self.error(400, http::error_code(400), "after and wait are whole numbers", reply);
-        }
-        #[cfg(feature = "ui")]
-        if watch.is_stream() {
-            return self.stream_progress(watch, reply);
-        }
-        match watch.wait_ms(self.machine.version()) {
-            Some(wait_ms) if self.start_watching() => Step::Watching(self.machine.version(), wait_ms),
-            Some(_) | None => self.progress(reply),
-        }
-    }
-
-    /// One more connection waits for the progress to change, if it may.
-    pub(super) fn start_watching(&mut self) -> bool {
-        if self.watchers == 0 {
-            // Others may still have to hear of the last change.
-            self.watched = self.machine.version();
-        }
-        let may = self.watchers < WATCHERS_MAX;
-        self.watchers = self.watchers.saturating_add(usize::from(may));
-        may
-    }
-
-    /// The revision of the progress.
-    #[must_use]
-    pub fn revision(&self) -> u64 {
-        self.machine.version()
-    }
-
-    /// Answers with the progress document.
-    pub fn progress(&mut self, reply: &mut Reply<'_>) -> Step {
-        self.document(200, "", reply, |agent, writer| agent.machine.write_progress(writer))
-    }
-
-    /// Whether a connection waits for the progress to change.
-    #[must_use]
-    pub const fn has_watchers(&self) -> bool {
-        self.watchers > 0
-    }
-
-    /// A connection waits no more for the progress to change.
-    pub const fn stop_watching(&mut self) {
-        self.watchers = self.watchers.saturating_sub(1);
     }
 
     fn cluster_document(&mut self, resource: Resource, reply: &mut Reply<'_>) -> Step {
@@ -426,7 +331,7 @@ impl Agent {
         })
     }
 
-    fn refused(&mut self, refusal: Refusal, reply: &mut Reply<'_>) -> Step {
+    pub(super) fn refused(&mut self, refusal: Refusal, reply: &mut Reply<'_>) -> Step {
         let (status, code, description) = api::refusal(refusal);
         match refusal {
             Refusal::InProgress | Refusal::Member => {
@@ -438,72 +343,6 @@ impl Agent {
                 agent.machine.problems().write_refusal(writer);
             }),
         }
-    }
-
-    pub(super) fn nothing(&mut self, reply: &mut Reply<'_>) -> Step {
-        self.error(404, http::error_code(404), "there is nothing here", reply)
-    }
-
-    pub(super) fn unauthorized(&mut self, reply: &mut Reply<'_>) -> Step {
-        self.send(&Answer { status: 401, challenge: true, ..Answer::default() }, reply)
-    }
-
-    pub(super) fn busy(&mut self, why: &str, reply: &mut Reply<'_>) -> Step {
-        self.page(|_, writer| write_error("busy", why, writer));
-        self.send_page(503, "", Some(1), reply)
-    }
-
-    /// Answers to a message that is refused.
-    pub fn refuse(&mut self, refused: Refused, reply: &mut Reply<'_>) {
-        self.error(refused.status, http::error_code(refused.status), refused.reason, reply);
-    }
-
-    /// Answers to a request that has waited too long for a disk that hangs.
-    pub fn stalled(&mut self, reply: &mut Reply<'_>) {
-        self.error(503, "internal_error", "a file system of this node does not answer", reply);
-    }
-
-    pub(super) fn error(&mut self, status: u16, code: &str, description: &str, reply: &mut Reply<'_>) -> Step {
-        self.document(status, "", reply, |_, writer| write_error(code, description, writer))
-    }
-
-    fn word(&mut self, status: u16, word: &str, reply: &mut Reply<'_>) -> Step {
-        let media_type = Resource::Health.media_type();
-        self.send(&Answer { status, media_type, body: word.as_bytes(), ..Answer::default() }, reply)
-    }
-
-    pub(super) fn document(
-        &mut self,
-        status: u16,
-        allow: &'static str,
-        reply: &mut Reply<'_>,
-        write: impl FnOnce(&Self, &mut Writer<'_>),
-    ) -> Step {
-        self.page(write);
-        self.send_page(status, allow, None, reply)
-    }
-
-    /// Writes a document into the page.
-    pub(super) fn page(&mut self, write: impl FnOnce(&Self, &mut Writer<'_>)) {
-        let mut page = std::mem::take(&mut self.page);
-        page.write(|writer| write(self, writer));
-        self.page = page;
-    }
-
-    pub(super) fn send_page(
-        &mut self,
-        status: u16,
-        allow: &'static str,
-        retry_after: Option<u16>,
-        reply: &mut Reply<'_>,
-    ) -> Step {
-        let media_type = Resource::Status.media_type();
-        let answer = Answer { status, media_type, body: self.page.bytes(), allow, retry_after, ..Answer::default() };
-        deliver(&answer, &self.clock.date, reply)
-    }
-
-    pub(super) fn send(&self, answer: &Answer<'_>, reply: &mut Reply<'_>) -> Step {
-        deliver(answer, &self.clock.date, reply)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Where documents are written, and how an answer leaves.
 
+use bootstrapd_core::api::Resource;
 use bootstrapd_core::cluster::Cluster;
 use bootstrapd_core::node::SOFTWARE_VERSION;
 use bootstrapd_core::write::Writer;
 
-use super::Step;
-use crate::http::{Answer, Delivery};
+use super::{Agent, Step};
+use crate::http::{self, Answer, Delivery, Refused};
 
 /// Where an answer goes.
 #[derive(Debug)]
@@ -40,6 +41,78 @@ impl Page {
 
     pub(super) fn bytes(&self) -> &[u8] {
         self.buffer.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl Agent {
+    pub(super) fn unacceptable(&mut self, reply: &mut Reply<'_>) -> Step {
+        self.error(406, http::error_code(406), "nothing here is of that type", reply)
+    }
+
+    pub(super) fn nothing(&mut self, reply: &mut Reply<'_>) -> Step {
+        self.error(404, http::error_code(404), "there is nothing here", reply)
+    }
+
+    pub(super) fn unauthorized(&mut self, reply: &mut Reply<'_>) -> Step {
+        self.send(&Answer { status: 401, challenge: true, ..Answer::default() }, reply)
+    }
+
+    pub(super) fn busy(&mut self, why: &str, reply: &mut Reply<'_>) -> Step {
+        self.page(|_, writer| write_error("busy", why, writer));
+        self.send_page(503, "", Some(1), reply)
+    }
+
+    /// Answers to a message that is refused.
+    pub fn refuse(&mut self, refused: Refused, reply: &mut Reply<'_>) {
+        self.error(refused.status, http::error_code(refused.status), refused.reason, reply);
+    }
+
+    /// Answers to a request that has waited too long for a disk that hangs.
+    pub fn stalled(&mut self, reply: &mut Reply<'_>) {
+        self.error(503, "internal_error", "a file system of this node does not answer", reply);
+    }
+
+    pub(super) fn error(&mut self, status: u16, code: &str, description: &str, reply: &mut Reply<'_>) -> Step {
+        self.document(status, "", reply, |_, writer| write_error(code, description, writer))
+    }
+
+    pub(super) fn word(&mut self, status: u16, word: &str, reply: &mut Reply<'_>) -> Step {
+        let media_type = Resource::Health.media_type();
+        self.send(&Answer { status, media_type, body: word.as_bytes(), ..Answer::default() }, reply)
+    }
+
+    pub(super) fn document(
+        &mut self,
+        status: u16,
+        allow: &'static str,
+        reply: &mut Reply<'_>,
+        write: impl FnOnce(&Self, &mut Writer<'_>),
+    ) -> Step {
+        self.page(write);
+        self.send_page(status, allow, None, reply)
+    }
+
+    /// Writes a document into the page.
+    pub(super) fn page(&mut self, write: impl FnOnce(&Self, &mut Writer<'_>)) {
+        let mut page = std::mem::take(&mut self.page);
+        page.write(|writer| write(self, writer));
+        self.page = page;
+    }
+
+    pub(super) fn send_page(
+        &mut self,
+        status: u16,
+        allow: &'static str,
+        retry_after: Option<u16>,
+        reply: &mut Reply<'_>,
+    ) -> Step {
+        let media_type = Resource::Status.media_type();
+        let answer = Answer { status, media_type, body: self.page.bytes(), allow, retry_after, ..Answer::default() };
+        deliver(&answer, &self.clock.date, reply)
+    }
+
+    pub(super) fn send(&self, answer: &Answer<'_>, reply: &mut Reply<'_>) -> Step {
+        deliver(answer, &self.clock.date, reply)
     }
 }
 

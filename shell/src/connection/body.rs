@@ -2,6 +2,7 @@
 
 use bootstrapd_core::limits::BODY_BYTES_MAX;
 
+use super::{BODY_HOLD_MS, Connection, Phase};
 use crate::agent::Agent;
 use crate::http::{Body, Chunks, Refused};
 use crate::secret::wipe;
@@ -51,6 +52,35 @@ impl Shared {
         wipe(&mut buffer);
         buffer.clear();
         self.bodies.push(buffer);
+    }
+}
+
+impl Connection {
+    /// Whether it needs a buffer for its body.
+    #[must_use]
+    pub const fn needs_body_buffer(&self) -> bool {
+        matches!(self.phase, Phase::Keeping(_, _, None))
+    }
+
+    /// Whether its body's buffer may be taken away.
+    #[must_use]
+    pub const fn may_lose_body_buffer(&self, now: u64) -> bool {
+        matches!(self.phase, Phase::Keeping(_, _, Some(_))) && now >= self.since.saturating_add(BODY_HOLD_MS)
+    }
+
+    /// Takes a buffer for the body, if there is one, and tells a client that asks to send it.
+    pub fn find_buffer(&mut self, shared: &mut Shared) {
+        let now = shared.agent.uptime_ms();
+        if let Phase::Keeping(_, _, place @ None) = &mut self.phase
+            && let Some(buffer) = shared.take_body_buffer()
+        {
+            *place = Some(buffer);
+            // From here on the buffer's time runs; the request's deadline stays.
+            self.since = now;
+            if std::mem::take(&mut self.expects_continue) {
+                shared.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            }
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Instant;
 use bootstrapd_core::cluster::Key;
 use bootstrapd_core::failure::TriedReason;
 
-use super::{CERTIFICATE, CHALLENGE, Contact, ID_BYTES, Joined, Stop, connect};
+use super::contact::{Joined, Stop};
+use super::{CERTIFICATE, CHALLENGE, Contact, ID_BYTES, connect};
 use crate::secret;
 use crate::tls::Trust;
 

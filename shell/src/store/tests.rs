@@ -1,6 +1,8 @@
+use super::lock::LOCK_PATIENCE;
 use super::*;
 use bootstrapd_core::machine::Machine;
 use std::os::unix::fs::PermissionsExt as _;
+use std::thread;
 
 /// A directory of a test's own, removed with everything in it.
 struct Scratch(PathBuf);
