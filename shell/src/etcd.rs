@@ -127,16 +127,16 @@ impl Etcd {
         Ok(matches!(swap, Swap::Done(_) | Swap::Conflict(News::Absent)))
     }
 
-    /// Says that this node is alive.
+    /// Says that this node is alive. Whether etcd knew it by the lease that it had.
     ///
     /// # Errors
     /// A [`Fault`].
-    pub fn stay(&mut self, node: Id) -> Result<(), Fault> {
+    pub fn stay(&mut self, node: Id) -> Result<bool, Fault> {
         if let Some(lease) = self.lease {
             let answer = self.ask("/v3/lease/keepalive", &format!(r#"{{"ID":"{lease}"}}"#))?;
             // One that has run out has no time left, which is not said.
             if number(answer.text(), "result/TTL").is_some_and(|seconds| seconds > 0) {
-                return Ok(());
+                return Ok(true);
             }
             self.lease = None;
         }
@@ -145,7 +145,7 @@ impl Etcd {
         let (key, value) = (encode(self.alive_key(&node.to_string())), encode("1"));
         self.ask("/v3/kv/put", &format!(r#"{{"key":"{key}","value":"{value}","lease":"{lease}"}}"#))?;
         self.lease = Some(lease);
-        Ok(())
+        Ok(false)
     }
 
     /// This node's key is not there: another lease is asked for next time.

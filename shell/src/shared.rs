@@ -128,7 +128,7 @@ impl Shared {
         if self.copy.is_none() {
             return beat;
         }
-        let done = self.etcd.stay(self.own).map_err(Stop::from).and_then(|()| self.tend());
+        let done = self.stay().and_then(|()| self.tend());
         self.complain(&done);
         beat.is_expelled = matches!(done, Err(Stop::Expelled));
         beat.trouble = self.trouble;
@@ -138,6 +138,15 @@ impl Shared {
             beat.newer = (Some(copy.age()) > before).then(|| copy.clone());
         }
         beat
+    }
+
+    /// A store that does not know this node's lease may have lost everything, and counts anew: what it calls by a number that
+    /// is known here may be another record.
+    fn stay(&mut self) -> Result<(), Stop> {
+        if !self.etcd.stay(self.own)? {
+            self.revision = 0;
+        }
+        Ok(())
     }
 
     fn tend(&mut self) -> Result<(), Stop> {
@@ -286,6 +295,11 @@ impl Shared {
         let mut seen = self.etcd.look(self.revision)?;
         if !seen.leased.contains(&self.own) {
             self.etcd.lost();
+            if self.revision != 0 {
+                // See `stay`.
+                self.revision = 0;
+                seen = self.etcd.look(0)?;
+            }
             // Who looks is there.
             seen.leased.push(self.own);
         }
@@ -307,6 +321,8 @@ impl Shared {
             }
             News::Record(bytes, revision) => (bytes, revision),
         };
+        // What cannot be trusted is not known by its number, either.
+        self.revision = 0;
         let barred = Stop::Barred(TriedReason::NeedsRecovery);
         let Some(stored) = open(&seal::common_key(copy), &bytes) else { return Err(barred) };
         match peer::Shared::judge(copy, self.own, &stored) {

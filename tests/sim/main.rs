@@ -1,5 +1,5 @@
 //! Lives through many seeds of the simulator: `sim --seeds N --from SEED`, with `--places N` on so many places instead of
-//! a few, and with `--shared` over a store that all members share. Prints each seed that breaks a rule; with `--tell`, all that happens. `sim --growth`: how a cluster's record and the cost of an admission grow.
+//! a few, with `--store embedded` or `--store shared` all of them in worlds of that kind instead of both. Prints each seed that breaks a rule; with `--tell`, all that happens. `sim --growth`: how a cluster's record and the cost of an admission grow.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use bootstrapd_tests::sim::{self, Setup, Tally};
+use bootstrapd_tests::sim::{self, Given, Store, Tally};
 
 fn main() -> ExitCode {
     if std::env::args().any(|word| word == "--growth") {
@@ -27,13 +27,18 @@ fn main() -> ExitCode {
     let (from, seeds) = (number("--from", 0), number("--seeds", 10_000));
     let places = std::env::args().any(|word| word == "--places").then(|| number("--places", 0));
     let places = places.map(|places| usize::try_from(places).unwrap());
-    let is_said = |name: &str| std::env::args().any(|word| word == name);
-    let setup = Setup { places, is_shared: is_said("--shared"), is_told: is_said("--tell") };
+    let store = std::env::args().skip_while(|word| word != "--store").nth(1).map(|word| match word.as_str() {
+        "embedded" => Store::Embedded,
+        "shared" => Store::Shared,
+        _ => panic!("--store: {word} is neither embedded nor shared"),
+    });
+    let given = Given { places, store };
+    let is_told = std::env::args().any(|word| word == "--tell");
     let start = Instant::now();
     let next = AtomicU64::new(from);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let sum = thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| work(&next, from + seeds, setup))).collect();
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(|| work(&next, from + seeds, given, is_told))).collect();
         workers.into_iter().map(|worker| worker.join().unwrap()).fold(Sum::default(), |sum, other| sum.with(&other))
     });
     let seconds = start.elapsed().as_secs_f64();
@@ -41,7 +46,7 @@ fn main() -> ExitCode {
     println!("{:?}", sum.tally);
     let Sum { broken, apart, unsettled, .. } = sum;
     println!(
-        "{apart} had a disk that went back in time, or were recovered twice or beside a living founder; {unsettled} of these did not come to rest"
+        "{apart} had a disk or a store that went back in time, or were recovered twice or beside a living founder; {unsettled} of these did not come to rest"
     );
     println!("{broken} broke a rule");
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -73,14 +78,14 @@ impl Sum {
     }
 }
 
-fn work(next: &AtomicU64, end: u64, setup: Setup) -> Sum {
+fn work(next: &AtomicU64, end: u64, given: Given, is_told: bool) -> Sum {
     let mut sum = Sum::default();
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= end {
             return sum;
         }
-        match sim::run(seed, setup) {
+        match sim::run(seed, given, is_told) {
             Ok(outcome) => {
                 sum.tally += outcome.tally;
                 sum.apart += u64::from(outcome.rolled_back || outcome.rash);

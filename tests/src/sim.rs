@@ -6,7 +6,7 @@ mod agent;
 mod chaos;
 mod disk;
 mod growth;
-mod operator;
+mod rest;
 mod rules;
 mod store;
 mod wire;
@@ -18,7 +18,6 @@ use chaos::Chaos;
 pub use growth::{Growth, growth};
 use rules::must;
 pub use rules::{Broken, Tally};
-use store::Store;
 use world::World;
 
 use crate::random::Seeded;
@@ -34,6 +33,26 @@ const QUIET_MS: u64 = 30_000;
 
 /// Where the seed picks, there are two to so many places.
 const FEW: u64 = 7;
+/// Where the seed picks, one in so many worlds has a store that all members share.
+const SHARED_OF: u64 = 4;
+
+/// Where the cluster's record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// On every node; the founder alone changes it.
+    Embedded,
+    /// In a store that all members share.
+    Shared,
+}
+
+/// What a seed does not pick, where it is said.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given {
+    /// How many places there are.
+    pub places: Option<usize>,
+    /// Where the cluster's record is.
+    pub store: Option<Store>,
+}
 
 /// What came of a seed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,29 +67,22 @@ pub struct Outcome {
     pub is_unsettled: bool,
 }
 
-/// How a world is set up.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Setup {
-    /// So many places; where there are none, the seed picks a few.
-    pub places: Option<usize>,
-    /// Whether the cluster's record is in a store that all members share.
-    pub is_shared: bool,
-    /// Whether all that happens is printed.
-    pub is_told: bool,
-}
-
-/// Lives through what a seed has in store.
+/// Lives through what a seed has in store, and prints all of it where `is_told`.
 ///
 /// # Errors
 /// What must hold and does not.
-pub fn run(seed: u64, setup: Setup) -> Result<Outcome, Broken> {
+pub fn run(seed: u64, given: Given, is_told: bool) -> Result<Outcome, Broken> {
     let few = || 2 + usize::try_from(Seeded::new(!seed).below(FEW - 1)).unwrap();
-    let mut world = World::new(seed, setup.places.unwrap_or_else(few), setup.is_shared);
-    world.is_told = setup.is_told;
+    let places = given.places.unwrap_or_else(few);
+    let picked = || if seed % SHARED_OF == SHARED_OF - 1 { Store::Shared } else { Store::Embedded };
+    let mut world = World::new(seed, places, given.store.unwrap_or_else(picked) == Store::Shared);
+    world.is_told = is_told;
     let at = |broken: Broken, world: &World| Broken(format!("{broken} (at {} ms)", world.now_ms));
     live(&mut world).map_err(|broken| at(broken, &world))?;
-    let rested = is_at_rest(&world).map_err(|broken| at(broken, &world));
-    let (tally, rolled_back, rash) = (world.rules.tally, world.rules.rolled_back, world.rules.rash);
+    let rested = if world.store.is_some() { rest::is_at_rest(&world) } else { is_at_rest(&world) };
+    let rested = rested.map_err(|broken| at(broken, &world));
+    let (tally, rash) = (world.rules.tally, world.rules.rash);
+    let rolled_back = world.rules.is_excused();
     let outcome = Outcome { tally, rolled_back, rash, is_unsettled: rested.is_err() };
     if rolled_back || rash { Ok(outcome) } else { rested.map(|()| outcome) }
 }
@@ -86,9 +98,6 @@ fn live(world: &mut World) -> Result<(), Broken> {
 
 /// Whether every node is in a cluster, and each cluster is of one mind.
 fn is_at_rest(world: &World) -> Result<(), Broken> {
-    if let Some(store) = &world.store {
-        return is_at_rest_by(store, world);
-    }
     for (place, agent) in world.agents() {
         let (state, failure) = (agent.machine.state(), agent.machine.failure());
         let Some(home) = agent.home() else {
@@ -119,31 +128,6 @@ fn is_at_rest(world: &World) -> Result<(), Broken> {
             agent.machine.membership().map(|own| own.uid) == member.map(|member| member.uid),
             "{place} has two numbers"
         );
-    }
-    Ok(())
-}
-
-/// Whether every node is in the cluster whose record the store has, and is of its mind.
-fn is_at_rest_by(store: &Store, world: &World) -> Result<(), Broken> {
-    let Some(cluster) = &store.record else { return Err(Broken("the store has no record".to_owned())) };
-    must!(cluster.members.iter().all(Member::is_active), "somebody has not confirmed");
-    for (place, agent) in world.agents() {
-        let (state, failure) = (agent.machine.state(), agent.machine.failure());
-        let Some(home) = agent.home() else {
-            let why = failure.map(|failure| failure.message.as_str());
-            return Err(Broken(format!("the node at {place} is in no cluster: {state:?}, {why:?}")));
-        };
-        must!(home == *cluster, "{place} has another copy: {:?}, {:?}", home.stamp(), cluster.stamp());
-        let own = agent.machine.node_id();
-        let uid = cluster.member_of(own).map(|member| member.uid);
-        must!(
-            uid.is_some() && uid == agent.machine.membership().map(|own| own.uid),
-            "{place} has two numbers, or none"
-        );
-        for (other, agent) in world.agents() {
-            let down = agent.peers.down(&home, agent.machine.node_id(), world.now_ms);
-            must!(uid.is_none_or(|uid| !down.contains(&uid)), "{place} is alive, and down for {other}");
-        }
     }
     Ok(())
 }

@@ -392,6 +392,42 @@ fn a_store_that_went_back_in_time_admits_nobody_until_a_survivor_is_recovered_in
 }
 
 #[test]
+fn a_store_that_was_emptied_is_not_taken_for_what_it_was_because_it_has_come_to_the_same_number() {
+    let (mut old, new) = (etcd(1), etcd(1));
+    let is_open = Arc::new(AtomicBool::new(false));
+    let opened = Arc::clone(&is_open);
+    let closed = || Manner::Say(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_vec());
+    let behind =
+        door(new.addresses()[0], move |_| if opened.load(Ordering::Relaxed) { Manner::Pass } else { closed() });
+    let founder = node_with(&[old.addresses()[0], behind], "/a/");
+    founder.create();
+    // It knows the record by the number that it has there, and will find another one by that.
+    let key = "L2EvY2x1c3Rlcg==";
+    let number = |etcd: &Etcd| {
+        let answer = etcd.ask("/v3/kv/range", &format!(r#"{{"key":"{key}"}}"#)).unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        answer["kvs"][0]["mod_revision"].as_str().unwrap_or_default().parse::<u64>().unwrap_or_default()
+    };
+    let put = |key: &str| new.ask("/v3/kv/put", &format!(r#"{{"key":"{key}","value":"eA=="}}"#)).unwrap();
+    let known = number(&old);
+    thread::sleep(Duration::from_secs(6));
+    old.kill(0);
+    // The first number that a store gives is 2.
+    for _ in 2..known {
+        put("eA==");
+    }
+    put(key);
+    assert_eq!(number(&new), known);
+    is_open.store(true, Ordering::Relaxed);
+    let joiner = node_with(&new.addresses(), "/a/");
+    let mut body = join_body(&[founder.address()]);
+    body["max_retries"] = json!(0);
+    let status = join_fails(&joiner, &body, "connect_error");
+    let reason = "its cluster must be recovered before anybody can join";
+    assert_eq!(status["error_details"]["nodes_tried"][0]["reason"], reason, "{}", founder.log());
+}
+
+#[test]
 fn a_cluster_is_recovered_from_a_file_onto_an_empty_prefix_and_no_other() {
     let etcd = etcd(1);
     let nodes = of(2, &etcd.addresses(), "/a/");

@@ -21,11 +21,13 @@ mod peers;
 mod shared;
 mod worker;
 
-use worker::Worker;
+use worker::{Errand, Worker};
 
 /// How often members say that they are there.
 pub(super) const BEAT_MS: u64 = 5_000;
 const SKEW_SECONDS: u64 = 5;
+/// The age of a copy that is never durable: an answer that waits for something else.
+const NEVER: (u32, u64) = (u32::MAX, u64::MAX);
 
 /// See the module.
 pub(super) struct Agent {
@@ -41,8 +43,10 @@ pub(super) struct Agent {
     pub(super) peers: Peers,
     /// What it must do by what it knows.
     pub(super) witness: Witness,
-    /// Where the cluster's record is in a store that all members share.
+    /// Who works in the store that all members share, where there is one.
     worker: Option<Box<Worker>>,
+    /// The store has a record that cannot be trusted, or none.
+    pub(super) is_barred: bool,
     staged: Option<Rc<Cluster>>,
     keeping: Option<Rc<Cluster>>,
     /// Answers that wait for a copy to be durable: the call, the copy's age, the answer, and the one where the save fails.
@@ -92,7 +96,8 @@ impl Agent {
             founded: None,
             peers: Peers::new(BEAT_MS, SKEW_SECONDS, moment.now_ms),
             witness: Witness::default(),
-            worker: is_shared.then(|| Worker::new(moment.now_ms)),
+            worker: is_shared.then(|| Box::new(Worker::new(moment.now_ms))),
+            is_barred: false,
             staged: None,
             keeping: None,
             pending: Vec::new(),
@@ -145,13 +150,13 @@ impl Agent {
     }
 
     fn live(&mut self, moment: &mut Moment<'_>) {
-        let peers = Peers::new(BEAT_MS, SKEW_SECONDS, moment.now_ms);
-        self.witness.live(moment.now_ms);
+        self.peers = Peers::new(BEAT_MS, SKEW_SECONDS, moment.now_ms);
+        self.is_barred = false;
         if self.worker.is_some() {
-            self.peers = peers.shared();
-            return self.share_copy(moment);
+            self.peers = self.peers.clone().shared();
         }
-        self.peers = peers;
+        self.witness.live(moment.now_ms);
+        self.share_copy(moment);
         self.beat(moment);
     }
 
@@ -176,7 +181,7 @@ impl Agent {
             }
             Effect::CheckPaths => self.happened(Event::PathsChecked(found_paths()), moment),
             Effect::VerifyLicense => unreachable!("every cluster here is on trial"),
-            Effect::CheckStore => self.check_store(moment),
+            Effect::CheckStore => self.errand(Errand::Check, moment),
             Effect::Found => {
                 let event = Event::Founded(Ok(self.found(moment)));
                 self.happened(event, moment);

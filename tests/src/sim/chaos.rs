@@ -1,14 +1,25 @@
-//! What befalls a cluster: its clients, and the rest of the world.
+//! What befalls a cluster: its clients, its operator, and the rest of the world.
 
-use bootstrapd_core::config::Action;
+use std::rc::Rc;
+
+use bootstrapd_core::cluster::Cluster;
+use bootstrapd_core::config::{Action, Paths};
 use bootstrapd_core::failure::{Cause, Failure};
+use bootstrapd_core::machine::Machine;
+use bootstrapd_core::record::{Id, NodeRecord, decode};
+use bootstrapd_core::time::Timestamp;
 
-use super::FEW;
-use super::disk::Disk;
-use super::operator::operator;
-use super::rules::Broken;
+use super::agent::Agent;
+use super::disk::{Content, Disk, read_again};
+use super::rules::{Broken, must};
 use super::world::World;
+use super::{FEW, RECORD_BYTES, wire};
 use crate::random::Seeded;
+
+mod store;
+
+/// From then on the operator resets joiners that still wait.
+const PATIENCE_MS: u64 = 300_000;
 
 /// How bad it gets: of a hundred messages, saves or strikes, how many.
 #[derive(Clone, Debug, Default)]
@@ -37,25 +48,29 @@ pub(super) struct Faults {
     recover: u64,
     /// Clients that create another cluster.
     second: u64,
-    /// Stores that lose what they have.
+    /// Nodes that cannot reach the store that all members share.
+    without_store: u64,
+    /// That store does not answer.
+    store_down: u64,
+    /// It comes to be on the other side of a cut.
+    store_cut: u64,
+    /// It loses everything.
     store_lost: u64,
-    /// Stores that go back in time.
+    /// It goes back in time.
     store_back: u64,
 }
 
 impl Faults {
     /// A mixture: most seeds know some kinds of trouble and not the others.
-    pub(super) fn pick(seed: u64, random: &mut Seeded) -> Self {
+    pub(super) fn pick(seed: u64, is_shared: bool, random: &mut Seeded) -> Self {
         let mut up_to = |often: u64, most: u64| if random.chance(often) { 1 + random.below(most) } else { 0 };
-        Self {
+        let faults = Self {
             lose: up_to(50, 20),
             double: up_to(50, 20),
             slow: up_to(50, 20),
             save_fails: up_to(30, 20),
             // By the seed itself, and not drawn: whatever else a seed has in store stays as it was.
             crash_saved: if seed.is_multiple_of(7) { 30 } else { 0 },
-            store_lost: u64::from(seed.is_multiple_of(5)),
-            store_back: u64::from(seed.is_multiple_of(11)),
             crash: up_to(60, 15),
             cut: up_to(40, 15),
             stall: up_to(30, 15),
@@ -63,6 +78,18 @@ impl Faults {
             roll_back: up_to(8, 5),
             recover: up_to(30, 30),
             second: up_to(15, 3),
+            ..Self::default()
+        };
+        if !is_shared {
+            return faults;
+        }
+        Self {
+            without_store: up_to(40, 15),
+            store_down: up_to(30, 5),
+            store_cut: up_to(20, 5),
+            store_lost: up_to(8, 3),
+            store_back: up_to(8, 3),
+            ..faults
         }
     }
 }
@@ -87,6 +114,9 @@ impl Chaos {
                 // As much goes wrong with many nodes as with a few: else one would always be down, and nobody could join.
                 if crowd(world) == 1 || world.random.below(crowd(world)) == 0 {
                     misfortune(world)?;
+                    if world.store.is_some() {
+                        store::misfortune(world);
+                    }
                 }
                 Ok(world.random.below(3_000) / crowd(world))
             }
@@ -137,12 +167,19 @@ fn client(world: &mut World, is_calm: bool) -> Result<(), Broken> {
     if !is_free && !world.random.chance(10) {
         return Ok(());
     }
-    let first = place == 0 && world.rules.is_new();
+    // In a store that all share one is founded, however many try.
+    let first = match &world.store {
+        None => place == 0 && world.rules.is_new(),
+        Some(_) => !is_calm && !world.rules.is_founded() && world.random.chance(60),
+    };
     let nobody = is_calm && world.members().next().is_none();
     let somebody_tries = nobody && anybody_tries(world);
     if somebody_tries && crowd(world) > 1 {
         // So many would never end to try what leads nowhere.
         return Ok(());
+    }
+    if nobody && !somebody_tries {
+        store::empty(world);
     }
     if first || (nobody && !somebody_tries) || (!is_calm && world.random.chance(world.faults.second)) {
         return create(world, place);
@@ -166,7 +203,7 @@ fn client(world: &mut World, is_calm: bool) -> Result<(), Broken> {
     world.post(place, Action::JoinCluster, &body).map(|_| ())
 }
 
-pub(super) fn anybody_tries(world: &World) -> bool {
+fn anybody_tries(world: &World) -> bool {
     world.agents().any(|(_, agent)| agent.machine.check_free().is_err())
 }
 
@@ -202,7 +239,6 @@ fn recover(world: &mut World, place: usize) -> Result<(), Broken> {
 
 /// Something goes wrong, or right again.
 fn misfortune(world: &mut World) -> Result<(), Broken> {
-    misfortune_of_store(world);
     let Faults { crash, cut, stall, wipe, roll_back, .. } = world.faults.clone();
     let place = anywhere(world);
     if world.random.chance(10) {
@@ -239,22 +275,7 @@ fn misfortune(world: &mut World) -> Result<(), Broken> {
     Ok(())
 }
 
-/// The same for the store, where there is one.
-fn misfortune_of_store(world: &mut World) {
-    let Some(store) = &mut world.store else { return };
-    if world.random.chance(10) {
-        world.store_copy.clone_from(&store.record);
-    }
-    if world.random.chance(world.faults.store_lost) {
-        store.put(None);
-    }
-    if world.random.chance(world.faults.store_back) {
-        store.put(world.store_copy.clone());
-        world.rules.rolled_back = true;
-    }
-}
-
-pub(super) fn change_disk(world: &mut World, place: usize, disk: Disk) {
+fn change_disk(world: &mut World, place: usize, disk: Disk) {
     world.places[place].disk = disk;
     world.rules.forget_place(place);
 }
@@ -262,10 +283,89 @@ pub(super) fn change_disk(world: &mut World, place: usize, disk: Disk) {
 /// Makes an end of everything that goes wrong.
 pub(super) fn heal(world: &mut World) -> Result<(), Broken> {
     world.faults = Faults::default();
+    store::heal(world);
     for place in 0..world.places.len() {
         world.places[place].is_cut_off = false;
         world.places[place].stalled_until_ms = 0;
         world.start(place)?;
     }
     Ok(())
+}
+
+/// The operator looks after what the README says needs one.
+fn operator(world: &mut World) -> Result<(), Broken> {
+    // Seldom: whatever was done last must have come to its end.
+    if world.now_ms < world.operator_ms + 30_000 {
+        return Ok(());
+    }
+    world.operator_ms = world.now_ms;
+    if world.store.is_some() {
+        return store::operator(world);
+    }
+    let clusters: Vec<_> = world.members().map(|(.., home)| home.cluster_id).collect();
+    for cluster_id in clusters {
+        if !has_founder(world, cluster_id) {
+            return recover_in_place(world, cluster_id);
+        }
+    }
+    // A joiner waits for ever for a cluster that is no more, or of which it knows nobody that is still there.
+    let is_late = world.now_ms > PATIENCE_MS;
+    let waiting =
+        world.agents().find(|(_, agent)| is_late && agent.machine.adopted().is_some()).map(|(place, _)| place);
+    let Some(place) = waiting else { return Ok(()) };
+    if !world.rules.rolled_back && !world.rules.rash {
+        let known = who_knows(world, place);
+        must!(known.is_none(), "the joiner at {place} has not got through to {known:?}, whom it knows");
+    }
+    world.stop(place)?;
+    change_disk(world, place, Disk::default());
+    world.start(place)
+}
+
+/// The place of a member of the cluster that an admitted joiner waits for, of which it knows where it is.
+fn who_knows(world: &World, joiner: usize) -> Option<usize> {
+    let joiner = world.places[joiner].agent.as_ref()?;
+    let copy = joiner.founded.as_ref()?;
+    let mut members = world.members().filter(|(.., home)| home.cluster_id == copy.cluster_id);
+    let is_known = |place, agent: &Agent| {
+        copy.member_of(agent.machine.node_id()).is_some_and(|known| usize::from(wire::place(known.endpoint)) == place)
+    };
+    members.find(|(place, agent, _)| is_known(*place, agent)).map(|(place, ..)| place)
+}
+
+/// Whether there is exactly one founder of the latest epoch, and it admits.
+fn has_founder(world: &World, cluster_id: Id) -> bool {
+    let members = || world.members().filter(|(.., home)| home.cluster_id == cluster_id);
+    let last = members().map(|(.., home)| home.epoch).max();
+    let founds = |(_, agent, home): &(usize, &Agent, Rc<Cluster>)| Some(home.epoch) == last && agent.is_founder();
+    let mut founders = members().filter(founds);
+    matches!((founders.next(), founders.next()), (Some((_, founder, _)), None) if founder.peers.bar.is_none())
+}
+
+/// `recover --in-place` on the node with the newest copy.
+fn recover_in_place(world: &mut World, cluster_id: Id) -> Result<(), Broken> {
+    let members = world.members().filter(|(.., home)| home.cluster_id == cluster_id);
+    let newest = members.max_by_key(|(.., home)| home.age()).map(|(place, ..)| place);
+    let Some(place) = newest else { return Ok(()) };
+    world.stop(place)?;
+    if let Some(begun) = begin_epoch(world, place) {
+        world.durable(place, &Content::Newer(Rc::from(begun)))?;
+    }
+    world.start(place)
+}
+
+/// What a stopped member's copy is with that member as the founder of a new epoch.
+fn begin_epoch(world: &mut World, place: usize) -> Option<Box<Cluster>> {
+    let disk = &world.places[place].disk;
+    let (own, cluster) = disk.node.as_ref().zip(disk.cluster.clone())?;
+    let mut record = Box::<NodeRecord>::default();
+    decode(own, &mut *record).unwrap();
+    let mut machine = Box::<Machine>::default();
+    machine.restore(&record, &Paths::default(), Timestamp::default());
+    if !machine.is_member() {
+        return None;
+    }
+    let mut begun = read_again(&cluster, &mut vec![0; RECORD_BYTES]);
+    let epoch_tag = world.random.id();
+    begun.recover_in_place(machine.node_id(), epoch_tag).is_ok().then_some(begun)
 }

@@ -13,6 +13,8 @@ use super::agent::Agent;
 use super::disk::Content;
 use super::wire::Reply;
 
+mod shared;
+
 /// A rule that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken(pub String);
@@ -33,9 +35,6 @@ macro_rules! must {
 }
 pub(super) use must;
 
-/// An admitted node has so long to confirm.
-const LAPSE_MS: u64 = 60_000;
-
 /// A number that a node was given, in which epoch, by whom.
 struct Given {
     epoch: u32,
@@ -48,6 +47,8 @@ struct Given {
 pub struct Tally {
     /// Requests from node to node.
     pub messages: u64,
+    /// What the store that all members share was asked.
+    pub asked: u64,
     /// Nodes that were stopped in the middle of something.
     pub crashes: u64,
     /// Numbers that were given.
@@ -64,8 +65,9 @@ pub struct Tally {
 
 impl std::ops::AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
-        let Self { messages, crashes, admitted, replaced, recovered, expelled, discarded } = other;
+        let Self { messages, asked, crashes, admitted, replaced, recovered, expelled, discarded } = other;
         self.messages += messages;
+        self.asked += asked;
         self.crashes += crashes;
         self.admitted += admitted;
         self.replaced += replaced;
@@ -77,6 +79,7 @@ impl std::ops::AddAssign for Tally {
 
 /// See the module.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Rules {
     /// The writer of each epoch.
     writers: BTreeMap<[u8; 16], Id>,
@@ -91,10 +94,6 @@ pub(super) struct Rules {
     /// The accepted creates at each place, and the clusters that came of them.
     created: BTreeMap<usize, (u32, u32)>,
     states: BTreeMap<usize, State>,
-    /// Since when a store has had each node that has not confirmed.
-    waiting: BTreeMap<([u8; 16], [u8; 32]), u64>,
-    /// Whether the record is in a store that all members share: then that says what is durable.
-    is_shared: bool,
     /// What the cluster has lived through.
     pub(super) tally: Tally,
     /// A disk went back in time. Nothing can see that where nobody is reached who knows better, so what follows is
@@ -103,12 +102,27 @@ pub(super) struct Rules {
     /// A cluster was recovered twice from one record, or while a founder of it was still there. Each is stopped as soon as it
     /// hears of the other, but some never do: counted apart, too.
     pub(super) rash: bool,
+    /// Whether the record is in a store that all members share.
+    is_shared: bool,
+    /// The cluster that was founded there.
+    founded: Option<Id>,
+    /// When nodes that had not confirmed came into the record there.
+    since: BTreeMap<([u8; 16], [u8; 32]), u64>,
+    /// The store has lost everything, or was emptied.
+    pub(super) is_emptied: bool,
+    /// The store went back in time. A member that knows better holds still, but one that does not goes on: counted apart.
+    pub(super) store_back: bool,
 }
 
 impl Rules {
-    /// Nothing has happened yet.
+    /// For a world with a store that all members share, or without.
     pub(super) fn new(is_shared: bool) -> Self {
         Self { is_shared, ..Self::default() }
+    }
+
+    /// Whether something went back in time in a way that nothing can see.
+    pub(super) const fn is_excused(&self) -> bool {
+        if self.is_shared { self.store_back } else { self.rolled_back }
     }
 
     /// A create was accepted.
@@ -133,6 +147,9 @@ impl Rules {
         before: Option<&Rc<Cluster>>,
         content: &Content,
     ) -> Result<(), Broken> {
+        if self.is_shared {
+            return self.kept((place, own), before, content);
+        }
         let (Content::Adopted(after) | Content::Newer(after)) = content else { return Ok(()) };
         let before = before.filter(|before| before.cluster_id == after.cluster_id);
         // Who was sent away may go wherever it is let in.
@@ -148,16 +165,6 @@ impl Rules {
             );
         }
         let key = (after.epoch_tag.0, after.revision);
-        if self.is_shared {
-            let is_known = self.history.get(&key).is_some_and(|known| known == after);
-            let is_first = matches!(content, Content::Adopted(_)) && after.is_founder(own);
-            must!(
-                is_known || is_first || self.rolled_back,
-                "a copy at {place} that the store never had: {:?}",
-                after.stamp()
-            );
-            return Ok(());
-        }
         if !after.is_founder(own) {
             let same = self.history.get(&key).is_some_and(|known| Rc::ptr_eq(known, after) || known == after);
             must!(same || self.rolled_back, "a copy at {place} that no founder has made: {:?}", after.stamp());
@@ -187,67 +194,15 @@ impl Rules {
         Ok(())
     }
 
-    /// The store has a record in the place of another one.
-    pub(super) fn stored(
-        &mut self,
-        (place, own): (usize, Id),
-        before: Option<&Rc<Cluster>>,
-        after: &Rc<Cluster>,
-        now_ms: u64,
-    ) -> Result<(), Broken> {
-        let key = (after.epoch_tag.0, after.revision);
-        if before.is_none() && self.history.get(&key) == Some(after) {
-            // A founder that waits for its confirmation puts it again where it was lost.
-            return Ok(());
-        }
-        match before {
-            Some(before) if before.epoch_tag == after.epoch_tag => {
-                self.follows(before, after)?;
-                self.waits(own, before, after, now_ms)?;
-            }
-            Some(before) => {
-                must!(after.epoch > before.epoch, "{:?} takes the place of {:?}", after.stamp(), before.stamp());
-                self.tally.recovered += 1;
-            }
-            None if after.epoch == 1 && after.members.len() == 1 => {
-                // Of a store that has lost everything only those know who were members.
-                self.rash |= !self.history.is_empty();
-                let (accepted, made) = self.created.entry(place).or_default();
-                *made += 1;
-                must!(made <= accepted, "more clusters than creates at {place}");
-                self.give(after, &after.members[0])?;
-            }
-            None => self.tally.recovered += 1,
-        }
-        let known = self.history.insert(key, Rc::clone(after));
-        must!(known.is_none() || self.rolled_back, "two records with one revision: {:?}", after.stamp());
-        let active = after.members.iter().filter(|member| member.is_active());
-        self.active.extend(active.map(|member| (member.node_id.0, member.key.0)));
-        Ok(())
-    }
-
-    /// Nobody is forgotten before its time who may still confirm, but where a member shows that it is there after all.
-    fn waits(&mut self, own: Id, before: &Cluster, after: &Cluster, now_ms: u64) -> Result<(), Broken> {
-        let is_waiting = |member: &&Member| !member.is_active();
-        for member in before.members.iter().filter(is_waiting).filter(|gone| after.member_of(gone.node_id).is_none()) {
-            let since_ms = self.waiting.get(&(member.node_id.0, member.key.0)).copied().unwrap_or_default();
-            let is_kept = before.member(member.uid).is_some_and(|kept| kept.node_id == own);
-            must!(is_kept || now_ms >= since_ms + LAPSE_MS, "uid {} is forgotten early", member.uid);
-        }
-        for member in after.members.iter().filter(is_waiting) {
-            self.waiting.entry((member.node_id.0, member.key.0)).or_insert(now_ms);
-        }
-        Ok(())
-    }
-
     /// A number is given for the first time.
     fn give(&mut self, cluster: &Cluster, member: &Member) -> Result<(), Broken> {
+        let is_excused = self.is_excused();
         let given = self.given.entry((cluster.cluster_id.0, member.uid)).or_default();
         let (epoch, epoch_tag, node_id) = (cluster.epoch, cluster.epoch_tag, member.node_id);
         // Two who recover at once from one record cannot know of each other.
         let twice = |known: &&Given| known.node_id != node_id && (known.epoch != epoch || known.epoch_tag == epoch_tag);
         let before = given.iter().find(twice);
-        must!(before.is_none() || self.rolled_back, "uid {} is given twice in epoch {epoch}", member.uid);
+        must!(before.is_none() || is_excused, "uid {} is given twice in epoch {epoch}", member.uid);
         self.tally.admitted += 1;
         given.push(Given { epoch, epoch_tag, node_id });
         Ok(())
@@ -269,7 +224,7 @@ impl Rules {
             // The dead one may have confirmed since: changes that come while a save is under way share the next one.
             let dead = before.member(member.uid).and_then(|dead| after.member_of(dead.node_id));
             must!(
-                member.status == MemberStatus::Replacing && dead.is_some_and(Member::is_active) || self.rolled_back,
+                member.status == MemberStatus::Replacing && dead.is_some_and(Member::is_active) || self.is_excused(),
                 "uid {} changes hands",
                 member.uid
             );
@@ -282,23 +237,21 @@ impl Rules {
             let replaced = before.members.iter().any(|new| new.uid == member.uid && !new.is_active())
                 && after.members.iter().any(|new| new.uid == member.uid && new.is_active());
             self.tally.replaced += u64::from(replaced);
-            must!(kept || replaced || self.rolled_back, "uid {} is lost", member.uid);
+            must!(kept || replaced || self.is_excused(), "uid {} is lost", member.uid);
         }
         Ok(())
     }
 
     /// What an agent tells others must be durable before.
     pub(super) fn said(&mut self, reply: &Reply, disk: Option<&Rc<Cluster>>) -> Result<(), Broken> {
+        if self.is_shared {
+            return self.told(reply);
+        }
         let stamp = match reply {
             Reply::Record(cluster) => cluster.stamp(),
             Reply::Answer(answer) => answer.stamp,
             Reply::Refused(_) | Reply::Join(_) => return Ok(()),
         };
-        if let (true, Reply::Record(cluster)) = (self.is_shared, reply) {
-            let known = self.history.get(&(stamp.epoch_tag.0, stamp.revision));
-            must!(known == Some(cluster), "what was said the store never had: {stamp:?}");
-            return Ok(());
-        }
         let durable = disk.map(|disk| disk.stamp());
         let is_so = durable.is_some_and(|durable| {
             durable.epoch_tag == stamp.epoch_tag && durable.revision >= stamp.revision || durable.epoch > stamp.epoch
@@ -325,12 +278,13 @@ impl Rules {
             self.tally.expelled += u64::from((before, state) == (State::Completed, State::Error));
             let refused = (before, state) == (State::Idle, State::Error);
             must!(refused || before.leads_to(state, expelled), "{before:?} leads to {state:?} at {place}");
-            if before == state || state != State::Completed || agent.machine.action() != Action::JoinCluster {
+            let confirms = self.is_shared || agent.machine.action() == Action::JoinCluster;
+            if before == state || state != State::Completed || !confirms {
                 continue;
             }
             let own = agent.cluster.as_ref().and_then(|cluster| cluster.member_of(agent.machine.node_id()));
             let known = own.is_some_and(|own| self.active.contains(&(own.node_id.0, own.key.0)));
-            must!(known, "{place} is completed, and no founder knows it");
+            must!(known, "{place} is completed, and no founder or store knows it");
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use bootstrapd_core::peer::{Answer, Ask, JoinAnswer, Message};
 use bootstrapd_core::record::Id;
 
 use super::disk::Content;
-use super::store::Operation;
+use super::store::Act;
 
 /// What one agent sends another.
 #[derive(Clone)]
@@ -42,10 +42,14 @@ pub(super) enum Want {
     Send { to: u16, about: About, after_ms: u64, request: Request },
     /// A look at its own state after a while.
     Wait(u64),
-    /// Something to be done in the store that all members share, and the number of it.
-    Operate { number: u64, operation: Operation, after_ms: u64 },
     /// An answer to a call, now.
     Reply(u64, Reply),
+    /// Something of the store that all members share.
+    AskStore(Act),
+    /// That the worker goes on after a while.
+    Pause(u64),
+    /// To hear what the worker has done.
+    Hear,
 }
 
 /// What an answer is about.

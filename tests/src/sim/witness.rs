@@ -80,26 +80,16 @@ impl Witness {
         if !before.is_founder(own) {
             return;
         }
-        if message.ask == Ask::Beat && answer.word == Word::Done && is_known {
-            self.keeps(after, from);
+        let member = after.member_of(from).filter(|member| is_known && member.is_active());
+        if let (Ask::Beat, Word::Done, Some(member)) = (message.ask, answer.word, member) {
+            let waits = after.members.iter().any(|other| other.uid == member.uid && !other.is_active());
+            self.complain(!waits, || format!("the node {from} is alive, and another one still gets its number"));
         }
         for uid in &answer.down {
             let met = after.member(*uid).and_then(|member| self.met.get(&member.node_id.0));
             let heard_ms = met.copied().unwrap_or_default().max(self.since_ms);
             self.complain(now_ms - heard_ms > SETTLED_MS, || format!("uid {uid} is down, and was heard of lately"));
         }
-    }
-
-    /// A member has shown that it is there.
-    pub(super) fn keeps(&mut self, after: &Cluster, node: Id) {
-        let Some(member) = after.member_of(node).filter(|member| member.is_active()) else { return };
-        let waits = after.members.iter().any(|other| other.uid == member.uid && !other.is_active());
-        self.complain(!waits, || format!("the node {node} is alive, and another one still gets its number"));
-    }
-
-    /// A copy takes another one's place.
-    pub(super) fn takes(&mut self, before: &Cluster, after: &Cluster) {
-        self.complain(after.age() > before.age(), || "a copy gives way to one that is no newer".to_owned());
     }
 
     /// A node is admitted by the record as it was.

@@ -17,21 +17,12 @@ use super::agent::{Agent, BEAT_MS, Moment};
 use super::chaos::{Chaos, Faults};
 use super::disk::{Content, Disk};
 use super::rules::{Broken, Rules};
-use super::store::{Operation, Outcome, Store};
+use super::store::{Act, Said, Store};
 use super::wire::{About, Reply, Request, Want};
 use crate::random::Seeded;
 
-/// Calls an agent with what happens around it.
-macro_rules! act {
-    ($world:expr, $place:expr, |$agent:ident, $moment:ident| $act:expr) => {{
-        let World { places, random, buffer, now_ms, .. } = &mut *$world;
-        let mut moment = Moment { now_ms: *now_ms, random, buffer };
-        let $moment = &mut moment;
-        places[$place].agent.as_mut().map(|$agent| $act)
-    }};
-}
-
-mod network;
+/// An asker waits no longer for an answer, in milliseconds.
+const PATIENCE_MS: u64 = 10_000;
 
 /// Where a node is, or was.
 #[derive(Default)]
@@ -43,7 +34,7 @@ pub(super) struct Place {
     /// What its disk held some time ago.
     pub(super) copy: Option<Disk>,
     /// The node that was last started here.
-    node_id: Id,
+    pub(super) node_id: Id,
     /// Unless it is stopped.
     pub(super) agent: Option<Box<Agent>>,
     /// Counts starts and stops: what was meant for an earlier one is lost.
@@ -53,22 +44,26 @@ pub(super) struct Place {
     pub(super) stalled_until_ms: u64,
     /// Whether it is on the far side of a cut.
     pub(super) is_cut_off: bool,
+    /// The store cannot be reached from here.
+    pub(super) is_without_store: bool,
     /// It never comes back.
     pub(super) is_gone: bool,
 }
 
 /// Something that is to happen.
 #[derive(Debug)]
-enum What {
+pub(super) enum What {
     Request { call: u64, to: usize, incarnation: u64, request: Request },
     Reply { call: u64, reply: Option<Reply> },
-    Operation { place: usize, incarnation: u64, number: u64, operation: Operation },
-    Operated { place: usize, incarnation: u64, number: u64, outcome: Option<Outcome> },
     Saved(usize, u64),
     Waited(usize, u64),
     Beat(usize, u64),
     Start(usize),
     Chaos,
+    AtStore { number: u64, from: usize, act: Act },
+    StoreSaid { number: u64, said: Option<Said> },
+    Paused(usize, u64),
+    Heard(usize, u64),
 }
 
 /// Debug output where there is something.
@@ -96,14 +91,12 @@ pub(super) struct World {
     pub(super) random: Seeded,
     /// Where nodes are.
     pub(super) places: Vec<Place>,
-    /// The store of the cluster's record, where all members share one.
-    pub(super) store: Option<Store>,
-    /// What it had some time ago.
-    pub(super) store_copy: Option<Rc<Cluster>>,
     /// What must hold.
     pub(super) rules: Rules,
     /// How bad it may get.
     pub(super) faults: Faults,
+    /// Where the cluster's record is, if its members share it.
+    pub(super) store: Option<Store>,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     waiting: BTreeMap<u64, What>,
     numbers: u64,
@@ -115,8 +108,18 @@ pub(super) struct World {
     pub(super) is_told: bool,
 }
 
+/// Calls an agent with what happens around it.
+macro_rules! act {
+    ($world:expr, $place:expr, |$agent:ident, $moment:ident| $act:expr) => {{
+        let World { places, random, buffer, now_ms, .. } = &mut *$world;
+        let mut moment = Moment { now_ms: *now_ms, random, buffer };
+        let $moment = &mut moment;
+        places[$place].agent.as_mut().map(|$agent| $act)
+    }};
+}
+
 impl World {
-    /// So many places, all empty; and a store, where the cluster's record is in one.
+    /// So many places, all empty.
     pub(super) fn new(seed: u64, places: usize, is_shared: bool) -> Self {
         let facts = |index: usize| {
             let endpoint = SocketAddr::from(([127, 0, 0, 1], u16::try_from(1_000 + index).unwrap()));
@@ -125,12 +128,11 @@ impl World {
         let mut random = Seeded::new(seed);
         let mut world = Self {
             now_ms: 1_000,
-            faults: Faults::pick(seed, &mut random),
+            faults: Faults::pick(seed, is_shared, &mut random),
             random,
             places: (0..places).map(|index| Place { facts: Rc::new(facts(index)), ..Place::default() }).collect(),
-            store: is_shared.then(Store::default),
-            store_copy: None,
             rules: Rules::new(is_shared),
+            store: is_shared.then(|| Store::new(1 + seed / 4 % 3)),
             queue: BinaryHeap::new(),
             waiting: BTreeMap::new(),
             numbers: 0,
@@ -156,12 +158,12 @@ impl World {
         self.agents().filter_map(|(at, agent)| Some((at, agent, agent.home()?)))
     }
 
-    fn number(&mut self) -> u64 {
+    pub(super) fn number(&mut self) -> u64 {
         self.numbers += 1;
         self.numbers
     }
 
-    fn after(&mut self, delay_ms: u64, what: What) {
+    pub(super) fn after(&mut self, delay_ms: u64, what: What) {
         let number = self.number();
         self.queue.push(Reverse((self.now_ms + delay_ms, number)));
         self.waiting.insert(number, what);
@@ -190,10 +192,13 @@ impl World {
         match what {
             What::Request { to, .. } => Some(*to),
             What::Reply { call, .. } => self.calls.get(call).map(|call| call.from),
-            What::Saved(place, _) | What::Waited(place, _) | What::Beat(place, _) | What::Operated { place, .. } => {
-                Some(*place)
-            }
-            What::Operation { .. } | What::Start(_) | What::Chaos => None,
+            What::Saved(place, _)
+            | What::Waited(place, _)
+            | What::Beat(place, _)
+            | What::Paused(place, _)
+            | What::Heard(place, _) => Some(*place),
+            What::StoreSaid { number, .. } => self.asker(*number),
+            What::Start(_) | What::Chaos | What::AtStore { .. } => None,
         }
     }
 
@@ -212,7 +217,10 @@ impl World {
                 Ok(())
             }
             What::Beat(place, incarnation) if self.is_current(place, incarnation) => {
-                act!(self, place, |agent, moment| agent.beat(moment));
+                act!(self, place, |agent, moment| {
+                    agent.beat(moment);
+                    agent.beat_shared(moment);
+                });
                 self.after(BEAT_MS, What::Beat(place, incarnation));
                 self.settle(place)
             }
@@ -223,16 +231,17 @@ impl World {
             What::Saved(place, incarnation) if self.is_current(place, incarnation) => self.saved(place),
             What::Request { call, to, incarnation, request } => self.request(call, to, incarnation, &request),
             What::Reply { call, reply } => self.reply(call, reply),
-            What::Operation { place, incarnation, number, operation } => {
-                let outcome = self.operation(place, &operation)?;
-                self.outcome(place, incarnation, number, outcome);
-                Ok(())
-            }
-            What::Operated { place, incarnation, number, outcome } if self.is_current(place, incarnation) => {
-                act!(self, place, |agent, moment| agent.operated(number, outcome, moment));
+            What::AtStore { number, from, act } => self.at_store(number, from, &act),
+            What::StoreSaid { number, said } => self.store_said(number, said),
+            What::Paused(place, incarnation) if self.is_current(place, incarnation) => {
+                act!(self, place, |agent, moment| agent.paused(moment));
                 self.settle(place)
             }
-            What::Beat(..) | What::Waited(..) | What::Saved(..) | What::Operated { .. } => Ok(()),
+            What::Heard(place, incarnation) if self.is_current(place, incarnation) => {
+                act!(self, place, |agent, moment| agent.hear(moment));
+                self.settle(place)
+            }
+            What::Beat(..) | What::Waited(..) | What::Saved(..) | What::Paused(..) | What::Heard(..) => Ok(()),
         }
     }
 
@@ -245,9 +254,26 @@ impl World {
         if matches!(what, What::Reply { .. }) && about.is_none() {
             return;
         }
+        if matches!(what, What::StoreSaid { number, .. } if self.asker(*number).is_none()) {
+            return;
+        }
         let saving = if let What::Saved(place, _) = what { self.places[*place].saving.front() } else { None };
         let about = about.map(|call| (call.from, call.to, call.about));
         println!("{:>6} {what:?} {} {}", self.now_ms, Shown(about), Shown(saving));
+    }
+
+    /// Of the agent at a place.
+    pub(super) fn incarnation(&self, place: usize) -> u64 {
+        self.places[place].incarnation
+    }
+
+    /// An agent hears what the store has said.
+    ///
+    /// # Errors
+    /// What must hold and does not.
+    pub(super) fn hear_store(&mut self, place: usize, said: Option<Said>) -> Result<(), Broken> {
+        act!(self, place, |agent, moment| agent.store_said(said, moment));
+        self.settle(place)
     }
 
     fn is_current(&self, place: usize, incarnation: u64) -> bool {
@@ -319,6 +345,7 @@ impl World {
         if let Some(cluster) = content.cluster()
             && cluster.is_founder(self.places[place].node_id)
             && cluster.epoch > 1
+            && self.store.is_none()
         {
             let founds =
                 |other: &Place| {
@@ -387,8 +414,13 @@ impl World {
                     }
                 }
                 Want::Wait(time) => self.after(time, What::Waited(place, incarnation)),
-                Want::Operate { number, operation, after_ms } => self.operate(place, number, operation, after_ms),
                 Want::Send { to, about, after_ms, request } => self.send(place, to.into(), (about, request), after_ms),
+                Want::AskStore(act) => self.ask_store(place, act),
+                Want::Pause(time) => self.after(time, What::Paused(place, incarnation)),
+                Want::Hear => {
+                    let delay = self.random.below(3);
+                    self.after(delay, What::Heard(place, incarnation));
+                }
                 Want::Reply(call, reply) => {
                     self.rules.said(&reply, self.places[place].disk.cluster.as_ref())?;
                     self.answer(call, Some(reply));
@@ -396,6 +428,76 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn are_apart(&self, one: usize, other: usize) -> bool {
+        self.places[one].is_cut_off != self.places[other].is_cut_off
+    }
+
+    pub(super) fn delay(&mut self) -> u64 {
+        if self.random.chance(self.faults.slow) { self.random.below(9_000) } else { 1 + self.random.below(40) }
+    }
+
+    fn send(&mut self, from: usize, to: usize, (about, mut request): (About, Request), after_ms: u64) {
+        self.rules.tally.messages += 1;
+        let call = self.number();
+        let incarnation = self.places[from].incarnation;
+        self.calls.insert(call, Call { from, incarnation, to, about });
+        self.after(after_ms + PATIENCE_MS, What::Reply { call, reply: None });
+        if from == to || to >= self.places.len() {
+            return self.after(after_ms, What::Reply { call, reply: None });
+        }
+        // The challenge of the one that is asked: later ones are greater, and none outlives a restart.
+        if let Request::Ask { number, .. } = &mut request {
+            *number = call;
+        }
+        let incarnation = self.places[to].incarnation;
+        let copies = match &request {
+            Request::Ask { .. } if self.random.chance(self.faults.double) => 2,
+            Request::Ask { .. } | Request::Join(..) => 1,
+        };
+        for _ in 0..copies {
+            let delay = after_ms + self.delay();
+            if !self.are_apart(from, to) && !self.random.chance(self.faults.lose) {
+                self.after(delay, What::Request { call, to, incarnation, request: request.clone() });
+            }
+        }
+    }
+
+    fn request(&mut self, call: u64, to: usize, incarnation: u64, request: &Request) -> Result<(), Broken> {
+        if self.places[to].agent.is_none() {
+            self.answer(call, None);
+            return Ok(());
+        }
+        if !self.is_current(to, incarnation) {
+            self.answer(call, Some(Reply::Refused(true)));
+            return Ok(());
+        }
+        act!(self, to, |agent, moment| agent.asked(call, request, moment));
+        self.settle(to)
+    }
+
+    fn answer(&mut self, call: u64, reply: Option<Reply>) {
+        let Some(Call { from, to, .. }) = self.calls.get(&call) else { return };
+        let is_lost = self.are_apart(*from, *to) || self.random.chance(self.faults.lose);
+        let delay = self.delay();
+        if !is_lost {
+            self.after(delay, What::Reply { call, reply });
+        }
+    }
+
+    fn reply(&mut self, call: u64, reply: Option<Reply>) -> Result<(), Broken> {
+        let Some(Call { from, incarnation, about, .. }) = self.calls.remove(&call) else { return Ok(()) };
+        if !self.is_current(from, incarnation) {
+            return Ok(());
+        }
+        match about {
+            About::Ask(by, ask) => _ = act!(self, from, |agent, moment| agent.told(by, ask, reply, moment)),
+            About::Contact { again } => {
+                act!(self, from, |agent, moment| agent.contacted(again, reply, moment));
+            }
+        }
+        self.settle(from)
     }
 
     /// A caller posts a body; whether it was accepted.

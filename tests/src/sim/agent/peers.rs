@@ -8,7 +8,8 @@ use bootstrapd_core::machine::{Confirmed, Contacted, Event};
 use bootstrapd_core::peer::{Answer, Ask, Consequence, JoinAnswer, Message, Peers};
 use bootstrapd_core::record::{Id, Membership};
 
-use super::{Agent, Moment};
+use super::worker::Errand;
+use super::{Agent, Moment, NEVER};
 use crate::sim::disk::Content;
 use crate::sim::wire::{About, Reply, Request, Want, place};
 
@@ -24,9 +25,9 @@ impl Agent {
     }
 
     /// Time for a beat.
-    pub(in crate::sim) fn beat(&mut self, moment: &mut Moment<'_>) {
+    pub(in crate::sim) fn beat(&mut self, moment: &Moment<'_>) {
         if self.worker.is_some() {
-            return self.beat_shared(moment);
+            return;
         }
         let (now, own) = (moment.now_ms, self.machine.node_id());
         let Some(cluster) = self.home() else { return };
@@ -38,7 +39,7 @@ impl Agent {
         if cluster.is_founder(own) && cluster.has_lapsed(&self.peers.liveness, now) {
             let mut draft = self.draft().unwrap();
             if draft.lapse(&self.peers.liveness, now) {
-                self.stage(draft);
+                self.stage(Rc::new(draft));
             }
         }
     }
@@ -61,7 +62,7 @@ impl Agent {
         self.confirmations += 1;
         let (own, Some(cluster)) = (self.machine.node_id(), self.founded.clone()) else { return };
         if self.worker.is_some() {
-            return self.confirm_shared(cluster, moment);
+            return self.errand(Errand::Confirm(own, cluster, after_ms), moment);
         }
         if let Some(to) = self.peers.confirmation(&cluster, own) {
             self.ask(to, Ask::Confirm, after_ms);
@@ -81,7 +82,7 @@ impl Agent {
             (Some(Reply::Record(newer)), _) => {
                 let Some(newest) = self.newest() else { return };
                 match Peers::follow(&newest, own, &newer) {
-                    Consequence::Changed => self.stage((*newer).clone()),
+                    Consequence::Changed => self.stage(newer),
                     other @ (Consequence::Nothing
                     | Consequence::Follow
                     | Consequence::Invite
@@ -104,6 +105,11 @@ impl Agent {
         if overtaken {
             self.ask(by, Ask::Record, 0);
         }
+        self.confirmed(confirmed, moment);
+    }
+
+    /// What came of a confirmation.
+    pub(super) fn confirmed(&mut self, confirmed: Confirmed, moment: &mut Moment<'_>) {
         if confirmed != Confirmed::Unanswered {
             self.confirmations = 0;
         }
@@ -120,25 +126,28 @@ impl Agent {
     }
 
     /// The same, or a newer one that is not durable yet.
-    pub(super) fn newest(&self) -> Option<Rc<Cluster>> {
+    fn newest(&self) -> Option<Rc<Cluster>> {
         self.speaks_by().map(|durable| self.staged.clone().unwrap_or(durable))
     }
 
-    pub(super) fn conclude(&mut self, consequence: Consequence, other: Id, moment: &mut Moment<'_>) {
+    fn conclude(&mut self, consequence: Consequence, other: Id, moment: &mut Moment<'_>) {
         match consequence {
             Consequence::Nothing | Consequence::Changed => {}
             Consequence::Follow => self.ask(other, Ask::Record, 0),
             Consequence::Invite => self.invite(other),
-            Consequence::Superseded | Consequence::Expelled => {
-                if let Some(effect) = self.machine.expel("sent away", moment.time()) {
-                    self.staged = None;
-                    for (call, _, _, otherwise) in std::mem::take(&mut self.pending) {
-                        self.wants.push(Want::Reply(call, otherwise));
-                    }
-                    self.drive(Some(effect), moment);
-                    self.live(moment);
-                }
+            Consequence::Superseded | Consequence::Expelled => self.expel(moment),
+        }
+    }
+
+    /// The cluster has sent it away.
+    pub(super) fn expel(&mut self, moment: &mut Moment<'_>) {
+        if let Some(effect) = self.machine.expel("sent away", moment.time()) {
+            self.staged = None;
+            for (call, _, _, otherwise) in std::mem::take(&mut self.pending) {
+                self.wants.push(Want::Reply(call, otherwise));
             }
+            self.drive(Some(effect), moment);
+            self.live(moment);
         }
     }
 
@@ -154,8 +163,8 @@ impl Agent {
         self.staged.as_ref().or(self.cluster.as_ref()).map(|newest| (**newest).clone())
     }
 
-    pub(super) fn stage(&mut self, draft: Cluster) {
-        self.staged = Some(Rc::new(draft));
+    pub(super) fn stage(&mut self, draft: Rc<Cluster>) {
+        self.staged = Some(draft);
         self.keep();
     }
 
@@ -180,7 +189,8 @@ impl Agent {
         }
         let durable = self.cluster.as_deref().map(Cluster::age);
         let pending = std::mem::take(&mut self.pending).into_iter();
-        let (ready, rest): (Vec<_>, _) = pending.partition(|pending| !good || Some(pending.1) <= durable);
+        let (ready, rest): (Vec<_>, _) =
+            pending.partition(|pending| pending.1 != NEVER && (!good || Some(pending.1) <= durable));
         self.pending = rest;
         for (call, _, reply, otherwise) in ready {
             self.wants.push(Want::Reply(call, if good { reply } else { otherwise }));
@@ -193,13 +203,9 @@ impl Agent {
         let reply = match (request, self.home()) {
             (_, None) => Some(Reply::Refused(false)),
             (Request::Join(_, false), Some(_)) => Some(Reply::Refused(true)),
-            (Request::Join(request, true), Some(_)) if self.worker.is_some() => {
-                self.join_shared(call, request, moment);
-                None
-            }
             (Request::Join(request, true), Some(_)) => self.join(call, request, moment),
             // Members meet in the store.
-            (Request::Ask { .. }, Some(_)) if self.worker.is_some() => Some(Reply::Refused(true)),
+            (Request::Ask { .. }, Some(_)) if self.worker.is_some() => Some(Reply::Refused(false)),
             (Request::Ask { from, key, message, number }, Some(cluster)) => {
                 self.message(call, (*from, *key, *number), message, &cluster, moment)
             }
@@ -209,7 +215,11 @@ impl Agent {
         }
     }
 
-    fn join(&mut self, call: u64, request: &JoinRequest, moment: &mut Moment<'_>) -> Option<Reply> {
+    fn join(&mut self, call: u64, request: &Rc<JoinRequest>, moment: &mut Moment<'_>) -> Option<Reply> {
+        if self.worker.is_some() {
+            self.join_shared(call, request, moment);
+            return None;
+        }
         let own = self.machine.node_id();
         let mut draft = self.draft()?;
         let key = moment.random.key();
@@ -220,7 +230,7 @@ impl Agent {
                 let not_now = JoinAnswer::NotNow(TriedReason::NotReady);
                 let record = Rc::new(draft.clone());
                 self.pending.push((call, draft.age(), Reply::Record(record), Reply::Join(Box::new(not_now))));
-                self.stage(draft);
+                self.stage(Rc::new(draft));
                 None
             }
             Err(answer) => Some(Reply::Join(Box::new(answer))),
@@ -294,7 +304,7 @@ impl Agent {
             self.pending.push((call, age, reply, Reply::Answer(Box::new(answer.kept_not(durable)))));
         }
         if consequence == Consequence::Changed {
-            self.stage(draft);
+            self.stage(Rc::new(draft));
         } else {
             self.conclude(consequence, sender.0, moment);
         }
