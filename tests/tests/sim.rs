@@ -33,6 +33,10 @@ fn what_was_found_once_stays_mended() {
     [1150, 2517, 3095, 3643].into_iter().for_each(lives);
     // A member with a copy from before its confirmation could not be recovered in place.
     [153, 619, 670, 908].into_iter().for_each(lives);
+    // A member that had seen a newer record while it refused somebody never told its clients of it.
+    lives_on(255, None, Store::Shared);
+    // A store that had lost everything, and come to the same number, was taken for what it had been.
+    lives_on(95, None, Store::Shared);
     // An answer that waited for its record to be durable was given once that of another cluster was.
     lives_on(58, Some(128), Store::Embedded);
     // Likewise, where that answer's own question was what ended the membership.

@@ -47,6 +47,8 @@ pub(super) struct Agent {
     worker: Option<Box<Worker>>,
     /// The store has a record that cannot be trusted, or none.
     pub(super) is_barred: bool,
+    /// The copy by which it was told that it is no member after all.
+    pub(super) disowned: Option<Rc<Cluster>>,
     staged: Option<Rc<Cluster>>,
     keeping: Option<Rc<Cluster>>,
     /// Answers that wait for a copy to be durable: the call, the copy's age, the answer, and the one where the save fails.
@@ -98,6 +100,7 @@ impl Agent {
             witness: Witness::default(),
             worker: is_shared.then(|| Box::new(Worker::new(moment.now_ms))),
             is_barred: false,
+            disowned: None,
             staged: None,
             keeping: None,
             pending: Vec::new(),

@@ -106,6 +106,8 @@ pub(super) struct Rules {
     is_shared: bool,
     /// The cluster that was founded there.
     founded: Option<Id>,
+    /// What is there now.
+    stored: Option<Rc<Cluster>>,
     /// When nodes that had not confirmed came into the record there.
     since: BTreeMap<([u8; 16], [u8; 32]), u64>,
     /// The store has lost everything, or was emptied.
@@ -272,6 +274,9 @@ impl Rules {
         }
         let barred = agent.peers.bar.is_some();
         must!(barred || agent.witness.bar.is_none(), "{place} may admit though {:?}", agent.witness.bar);
+        if let Some(copy) = agent.disowned.take().filter(|_| self.is_shared) {
+            self.disowns(place, agent.machine.node_id(), &copy)?;
+        }
         let expelled = agent.machine.is_expelled();
         for state in agent.states.drain(..) {
             let before = self.states.insert(place, state).unwrap_or(State::Idle);

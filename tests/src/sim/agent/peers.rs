@@ -113,6 +113,9 @@ impl Agent {
         if confirmed != Confirmed::Unanswered {
             self.confirmations = 0;
         }
+        if confirmed == Confirmed::Unknown {
+            self.disowned.clone_from(&self.founded);
+        }
         self.happened(Event::Confirmed(confirmed), moment);
     }
 

@@ -22,6 +22,7 @@ impl Rules {
     /// The store has another record than was written there last, or none: then another cluster may be founded there.
     pub(in crate::sim) fn replaced(&mut self, by: Option<&Rc<Cluster>>) {
         self.is_emptied |= by.is_none();
+        self.stored = by.cloned();
         self.founded = by.map(|record| record.cluster_id);
     }
 
@@ -81,6 +82,7 @@ impl Rules {
     }
 
     fn remember(&mut self, after: &Rc<Cluster>, now_ms: u64) -> Result<(), Broken> {
+        self.stored = Some(Rc::clone(after));
         let known = self.history.insert((after.epoch_tag.0, after.revision), Rc::clone(after));
         let is_other = known.is_some_and(|known| known != *after);
         must!(!is_other || self.is_excused(), "two records with one revision: {:?}", after.stamp());
@@ -136,6 +138,16 @@ impl Rules {
     pub(super) fn told(&self, reply: &Reply) -> Result<(), Broken> {
         let Reply::Record(cluster) = reply else { return Ok(()) };
         must!(self.is_of_history(cluster), "what was said is not in the store: {:?}", cluster.stamp());
+        Ok(())
+    }
+
+    /// Whoever is told that it is no member is none by what the store has.
+    pub(super) fn disowns(&self, place: usize, own: Id, copy: &Cluster) -> Result<(), Broken> {
+        let key = |cluster: &Cluster| cluster.member_of(own).map(|member| member.key);
+        // Whoever has founded an epoch does not follow another.
+        let follows = |stored: &Cluster| stored.epoch_tag == copy.epoch_tag || !copy.is_founder(own);
+        let is_known = self.stored.as_ref().is_some_and(|stored| follows(stored) && key(stored) == key(copy));
+        must!(!is_known || self.is_excused(), "{place} was told that it is no member, and is one");
         Ok(())
     }
 
