@@ -124,7 +124,8 @@ impl Rules {
 
     /// Whether something went back in time in a way that nothing can see.
     pub(super) const fn is_excused(&self) -> bool {
-        if self.is_shared { self.store_back } else { self.rolled_back }
+        // A founder whose disk is from before its confirmation founds the same cluster anew in a store that has lost it.
+        if self.is_shared { self.store_back || self.is_emptied && self.rolled_back } else { self.rolled_back }
     }
 
     /// A create was accepted.
