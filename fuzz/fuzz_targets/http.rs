@@ -115,6 +115,7 @@ fn is_unambiguous(bytes: &[u8], head: &Head<'_>) {
         ("sec-fetch-site", head.fetch_site),
         ("content-type", head.content_type),
         ("authorization", head.authorization),
+        ("last-event-id", head.last_event_id),
     ] {
         let value: Vec<String> = value.iter().map(|value| value.bytes().map(char::from).collect()).collect();
         assert_eq!(all(name), value, "{name}");
@@ -133,29 +134,47 @@ fn is_well_formed_host(host: &str, may_be_empty: bool) {
 
 /// What was understood, written down plainly, is understood as the same.
 fn is_written_and_read_again(head: &Head<'_>) {
-    let mark = if head.query.is_empty() { "" } else { "?" };
-    let mut text = format!("{} {}{mark}{}", head.method, head.path, head.query);
-    text += if head.is_1_0 { " HTTP/1.0\r\n" } else { " HTTP/1.1\r\n" };
-    let length = match head.body {
+    // All of them by name: a new one cannot be forgotten.
+    let Head {
+        method,
+        path,
+        query,
+        host,
+        is_1_0,
+        keep_alive,
+        body,
+        has_length: _,
+        expects_continue,
+        origin,
+        fetch_site,
+        content_type,
+        authorization,
+        accept,
+        last_event_id,
+    } = *head;
+    let mark = if query.is_empty() { "" } else { "?" };
+    let mut text = format!("{method} {path}{mark}{query} HTTP/1.{}\r\n", u8::from(!is_1_0));
+    let length = match body {
         Body::Length(length) => Some(length.to_string()),
         Body::None | Body::Chunked => None,
     };
     for (name, value) in [
-        ("Host", (!head.host.is_empty()).then_some(head.host)),
-        ("Connection", Some(if head.keep_alive { "keep-alive" } else { "close" })),
+        ("Host", (!host.is_empty()).then_some(host)),
+        ("Connection", Some(if keep_alive { "keep-alive" } else { "close" })),
         ("Content-Length", length.as_deref()),
-        ("Transfer-Encoding", (head.body == Body::Chunked).then_some("chunked")),
-        ("Expect", head.expects_continue.then_some("100-continue")),
-        ("Origin", head.origin),
-        ("Sec-Fetch-Site", head.fetch_site),
-        ("Content-Type", head.content_type),
-        ("Authorization", head.authorization),
+        ("Transfer-Encoding", (body == Body::Chunked).then_some("chunked")),
+        ("Expect", expects_continue.then_some("100-continue")),
+        ("Origin", origin),
+        ("Sec-Fetch-Site", fetch_site),
+        ("Content-Type", content_type),
+        ("Authorization", authorization),
+        ("Last-Event-ID", last_event_id),
     ] {
         if let Some(value) = value {
             text += &format!("{name}: {value}\r\n");
         }
     }
-    for value in head.accept.iter().flatten() {
+    for value in accept.iter().flatten() {
         text += &format!("Accept: {value}\r\n");
     }
     text += "\r\n";
