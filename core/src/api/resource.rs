@@ -142,6 +142,8 @@ enum Offer {
     Options,
     Post,
     Read,
+    /// To be read, and what a PUT changes where the program was built to be managed.
+    Change(Target),
 }
 
 impl Resource {
@@ -203,31 +205,12 @@ impl Resource {
     /// What a PUT changes, where it takes one.
     #[must_use]
     pub const fn target(self) -> Option<Target> {
-        match self {
-            Self::Node(uid) => Some(Target::Node(uid)),
-            Self::License => Some(Target::License),
-            Self::Managed(Managed::Policy) => Some(Target::Policy),
-            Self::Status
-            | Self::Progress
-            | Self::Bootstrap(_)
-            | Self::Validate(_)
-            | Self::Cluster
-            | Self::Nodes
-            | Self::Managed(_)
-            | Self::Schema(_)
-            | Self::OpenApi
-            | Self::Health
-            | Self::Ready
-            | Self::Root
-            | Self::Page
-            | Self::Peer(_)
-            | Self::Server
-            | Self::UnknownV1
-            | Self::Unknown => None,
+        match self.offer() {
+            Offer::Change(target) => Some(target),
+            Offer::Nothing | Offer::Options | Offer::Post | Offer::Read => None,
         }
     }
 
-    /// What may be done with it where nothing is changed by a PUT.
     #[inline]
     const fn offer(self) -> Offer {
         match self {
@@ -236,13 +219,14 @@ impl Resource {
             Self::Bootstrap(_)
             | Self::Validate(_)
             | Self::Peer(Peer::Start | Peer::Finish | Peer::Certificate | Peer::Ask) => Offer::Post,
+            Self::Node(uid) => Offer::Change(Target::Node(uid)),
+            Self::License => Offer::Change(Target::License),
+            Self::Managed(Managed::Policy) => Offer::Change(Target::Policy),
             Self::Peer(Peer::Challenge)
             | Self::Status
             | Self::Progress
             | Self::Cluster
             | Self::Nodes
-            | Self::Node(_)
-            | Self::License
             | Self::Managed(_)
             | Self::Schema(_)
             | Self::OpenApi
@@ -261,8 +245,8 @@ impl Resource {
             Offer::Nothing => "",
             Offer::Options => "GET, HEAD, POST, OPTIONS",
             Offer::Post => "POST, OPTIONS",
-            Offer::Read if is_managed && self.target().is_some() => "GET, HEAD, PUT, OPTIONS",
-            Offer::Read => "GET, HEAD, OPTIONS",
+            Offer::Change(_) if is_managed => "GET, HEAD, PUT, OPTIONS",
+            Offer::Read | Offer::Change(_) => "GET, HEAD, OPTIONS",
         }
     }
 
@@ -272,11 +256,14 @@ impl Resource {
     pub const fn takes(self, method: Method, is_managed: bool) -> bool {
         match (self.offer(), method) {
             (Offer::Nothing, _) | (_, Method::Other) => false,
-            (_, Method::Options) | (Offer::Post, Method::Post) | (Offer::Read, Method::Get | Method::Head) => true,
-            (Offer::Read, Method::Put) => is_managed && self.target().is_some(),
-            (Offer::Options | Offer::Post | Offer::Read, Method::Get | Method::Head | Method::Post | Method::Put) => {
-                false
-            }
+            (_, Method::Options)
+            | (Offer::Post, Method::Post)
+            | (Offer::Read | Offer::Change(_), Method::Get | Method::Head) => true,
+            (Offer::Change(_), Method::Put) => is_managed,
+            (
+                Offer::Options | Offer::Post | Offer::Read | Offer::Change(_),
+                Method::Get | Method::Head | Method::Post | Method::Put,
+            ) => false,
         }
     }
 
