@@ -312,18 +312,14 @@ impl Shared {
 
     fn take(&mut self, news: News) -> Result<(), Stop> {
         let Some(copy) = &self.copy else { return Ok(()) };
-        let (bytes, revision) = match news {
-            News::None if self.revision != 0 => return Ok(()),
-            // Somebody has removed it: it comes again by a recovery only.
-            News::None | News::Absent => {
-                self.revision = 0;
-                return Err(Stop::Barred(TriedReason::NeedsRecovery));
-            }
-            News::Record(bytes, revision) => (bytes, revision),
-        };
+        if news == News::None && self.revision != 0 {
+            return Ok(());
+        }
         // What cannot be trusted is not known by its number, either.
         self.revision = 0;
         let barred = Stop::Barred(TriedReason::NeedsRecovery);
+        // Where somebody has removed it, it comes again by a recovery only.
+        let News::Record(bytes, revision) = news else { return Err(barred) };
         let Some(stored) = open(&seal::common_key(copy), &bytes) else { return Err(barred) };
         match peer::Shared::judge(copy, self.own, &stored) {
             Sight::Same => {}

@@ -102,19 +102,15 @@ impl Worker {
     /// Takes what the store has.
     fn take(&mut self, news: News) -> Result<(), Stop> {
         let Some(copy) = &self.copy else { return Ok(()) };
-        let (Sealed(stored, _), revision) = match news {
-            News::None if self.revision != 0 => return Ok(()),
-            // Somebody has removed it: it comes again by a recovery only.
-            News::None | News::Absent => {
-                self.revision = 0;
-                return Err(Stop::Barred(TriedReason::NeedsRecovery));
-            }
-            News::Record(sealed, revision) => (sealed, revision),
-        };
+        if matches!(news, News::None) && self.revision != 0 {
+            return Ok(());
+        }
         self.revision = 0;
+        let barred = Stop::Barred(TriedReason::NeedsRecovery);
+        let News::Record(Sealed(stored, _), revision) = news else { return Err(barred) };
         // Another cluster's does not open.
         if stored.cluster_id != copy.cluster_id {
-            return Err(Stop::Barred(TriedReason::NeedsRecovery));
+            return Err(barred);
         }
         let sight = peer::Shared::judge(copy, self.own, &stored);
         let is_back = stored.age() < copy.age();
