@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use bootstrapd_core::limits::{ADDRESSES_MAX, FACT_BYTES_MAX};
 use bootstrapd_core::node::{Address, NodeInfo};
@@ -129,17 +130,25 @@ pub fn now() -> Timestamp {
 /// Milliseconds since the machine started, sleep included: the uptime, and the clock of every deadline.
 #[must_use]
 pub fn uptime_ms() -> u64 {
-    let Ok(time) = clock_gettime(ClockId::CLOCK_BOOTTIME) else { return 0 };
+    read_ms(ClockId::CLOCK_BOOTTIME)
+}
+
+/// The wall clock, in milliseconds since 1970.
+#[must_use]
+pub fn clock_ms() -> u64 {
+    read_ms(ClockId::CLOCK_REALTIME)
+}
+
+fn read_ms(clock: ClockId) -> u64 {
+    let Ok(time) = clock_gettime(clock) else { return 0 };
     let [seconds, nanoseconds] = [time.tv_sec(), time.tv_nsec()].map(|part| u64::try_from(part).unwrap_or_default());
     seconds.saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)
 }
 
-/// The clock, in milliseconds since 1970.
+/// A time in whole milliseconds.
 #[must_use]
-pub fn clock_ms() -> u64 {
-    let Ok(time) = clock_gettime(ClockId::CLOCK_REALTIME) else { return 0 };
-    let [seconds, nanoseconds] = [time.tv_sec(), time.tv_nsec()].map(|part| u64::try_from(part).unwrap_or_default());
-    seconds.saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Who runs this process: the user's name, or the number where it has none.

@@ -13,7 +13,7 @@ use bootstrapd_core::write::Writer;
 use super::{Agent, News};
 use crate::peer::Errand;
 use crate::perform::Who;
-use crate::{log, secret};
+use crate::{log, node, secret};
 
 mod admission;
 mod challenges;
@@ -71,7 +71,7 @@ pub(super) struct Others {
 
 impl Habits {
     fn peers(&self, now: u64) -> Peers {
-        let peers = Peers::new(millis(self.beat), self.max_skew_seconds, now);
+        let peers = Peers::new(node::millis(self.beat), self.max_skew_seconds, now);
         if self.is_shared { peers.shared() } else { peers }
     }
 }
@@ -182,8 +182,4 @@ pub(super) fn write(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     let length = writer.finish().unwrap_or_default();
     buffer.truncate(length);
     buffer
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

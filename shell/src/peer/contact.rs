@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bootstrapd_core::cluster::{Cluster, HashCost, JoinRequest, Key};
 use bootstrapd_core::failure::{Cause, Failure, TriedReason};
@@ -19,8 +19,8 @@ use super::{CONTACT, FINISH, ID_BYTES, PROTOCOL, RECORD, START, connect, reason}
 use crate::exchange::Exchange;
 use crate::opaque::{Joiner, KE2_BYTES};
 use crate::seal::{self, Direction};
-use crate::store;
 use crate::tls::{self, Trust};
+use crate::{node, store};
 
 /// What it takes to ask for admission.
 pub struct Contact {
@@ -166,11 +166,8 @@ impl Contact {
         (path, key, id, proof): (&str, &Key, &[u8], &[u8]),
         round_trip: Duration,
     ) -> Result<Joined, Stop> {
-        let request = JoinRequest {
-            clock_ms: SystemTime::UNIX_EPOCH.elapsed().map_or(0, millis),
-            round_trip_ms: millis(round_trip),
-            ..self.request.clone()
-        };
+        let request =
+            JoinRequest { clock_ms: node::clock_ms(), round_trip_ms: node::millis(round_trip), ..self.request.clone() };
         let mut text = vec![0; PEER_MESSAGE_BYTES_MAX];
         let mut writer = Writer::new(&mut text);
         request.write(&mut writer);
@@ -272,10 +269,6 @@ fn split(node: &str, default_port: u16) -> (&str, u16) {
         Some((host, rest)) if !rest.contains(':') => (host, port(Some(rest))),
         Some(_) | None => (node, default_port),
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
