@@ -309,14 +309,22 @@ fn operator(world: &mut World) -> Result<(), Broken> {
         }
     }
     // A joiner waits for ever for a cluster that is no more, or of which it knows nobody that is still there.
-    let is_late = world.now_ms > PATIENCE_MS;
-    let waiting =
-        world.agents().find(|(_, agent)| is_late && agent.machine.adopted().is_some()).map(|(place, _)| place);
-    let Some(place) = waiting else { return Ok(()) };
+    let Some(place) = waits_in_vain(world) else { return Ok(()) };
     if !world.rules.rolled_back && !world.rules.rash {
         let known = who_knows(world, place);
         must!(known.is_none(), "the joiner at {place} has not got through to {known:?}, whom it knows");
     }
+    reset(world, place)
+}
+
+/// The place of a joiner that was admitted long ago and still waits.
+fn waits_in_vain(world: &World) -> Option<usize> {
+    let is_late = world.now_ms > PATIENCE_MS;
+    world.agents().find(|(_, agent)| is_late && agent.machine.adopted().is_some()).map(|(place, _)| place)
+}
+
+/// `reset`
+fn reset(world: &mut World, place: usize) -> Result<(), Broken> {
     world.stop(place)?;
     change_disk(world, place, Disk::default());
     world.start(place)

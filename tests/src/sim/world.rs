@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use bootstrapd_core::cluster::Cluster;
 use bootstrapd_core::config::Action;
-use bootstrapd_core::machine::{Event, Trouble};
+use bootstrapd_core::machine::Event;
 use bootstrapd_core::node::NodeInfo;
 use bootstrapd_core::record::Id;
 
@@ -18,11 +18,13 @@ use super::chaos::{Chaos, Faults};
 use super::disk::{Content, Disk};
 use super::rules::{Broken, Rules};
 use super::store::{Act, Said, Store};
-use super::wire::{About, Reply, Request, Want};
+use super::wire::{Reply, Request, Want};
 use crate::random::Seeded;
 
-/// An asker waits no longer for an answer, in milliseconds.
-const PATIENCE_MS: u64 = 10_000;
+mod life;
+mod network;
+
+use network::Call;
 
 /// Where a node is, or was.
 #[derive(Default)]
@@ -75,14 +77,6 @@ impl<T: fmt::Debug> fmt::Display for Shown<T> {
     }
 }
 
-/// A request that is under way.
-struct Call {
-    from: usize,
-    incarnation: u64,
-    to: usize,
-    about: About,
-}
-
 /// See the module.
 pub(super) struct World {
     /// Of the clock that never goes back, the same everywhere.
@@ -106,16 +100,6 @@ pub(super) struct World {
     pub(super) operator_ms: u64,
     /// Whether all of it is printed.
     pub(super) is_told: bool,
-}
-
-/// Calls an agent with what happens around it.
-macro_rules! act {
-    ($world:expr, $place:expr, |$agent:ident, $moment:ident| $act:expr) => {{
-        let World { places, random, buffer, now_ms, .. } = &mut *$world;
-        let mut moment = Moment { now_ms: *now_ms, random, buffer };
-        let $moment = &mut moment;
-        places[$place].agent.as_mut().map(|$agent| $act)
-    }};
 }
 
 impl World {
@@ -146,6 +130,13 @@ impl World {
         }
         world.after(1, What::Chaos);
         world
+    }
+
+    /// Has an agent act, where one runs.
+    fn act<T>(&mut self, place: usize, act: impl FnOnce(&mut Agent, &mut Moment<'_>) -> T) -> Option<T> {
+        let Self { places, random, buffer, now_ms, .. } = self;
+        let mut moment = Moment { now_ms: *now_ms, random, buffer };
+        places[place].agent.as_mut().map(|agent| act(agent, &mut moment))
     }
 
     /// The agents that run, and where.
@@ -217,7 +208,7 @@ impl World {
                 Ok(())
             }
             What::Beat(place, incarnation) if self.is_current(place, incarnation) => {
-                act!(self, place, |agent, moment| {
+                self.act(place, |agent, moment| {
                     agent.beat(moment);
                     agent.beat_shared(moment);
                 });
@@ -225,7 +216,7 @@ impl World {
                 self.settle(place)
             }
             What::Waited(place, incarnation) if self.is_current(place, incarnation) => {
-                act!(self, place, |agent, moment| agent.happened(Event::Waited, moment));
+                self.act(place, |agent, moment| agent.happened(Event::Waited, moment));
                 self.settle(place)
             }
             What::Saved(place, incarnation) if self.is_current(place, incarnation) => self.saved(place),
@@ -234,11 +225,11 @@ impl World {
             What::AtStore { number, from, act } => self.at_store(number, from, &act),
             What::StoreSaid { number, said } => self.store_said(number, said),
             What::Paused(place, incarnation) if self.is_current(place, incarnation) => {
-                act!(self, place, |agent, moment| agent.paused(moment));
+                self.act(place, Agent::paused);
                 self.settle(place)
             }
             What::Heard(place, incarnation) if self.is_current(place, incarnation) => {
-                act!(self, place, |agent, moment| agent.hear(moment));
+                self.act(place, Agent::hear);
                 self.settle(place)
             }
             What::Beat(..) | What::Waited(..) | What::Saved(..) | What::Paused(..) | What::Heard(..) => Ok(()),
@@ -272,128 +263,12 @@ impl World {
     /// # Errors
     /// What must hold and does not.
     pub(super) fn hear_store(&mut self, place: usize, said: Option<Said>) -> Result<(), Broken> {
-        act!(self, place, |agent, moment| agent.store_said(said, moment));
+        self.act(place, |agent, moment| agent.store_said(said, moment));
         self.settle(place)
     }
 
     fn is_current(&self, place: usize, incarnation: u64) -> bool {
         self.places[place].agent.is_some() && self.places[place].incarnation == incarnation
-    }
-
-    /// Starts a node on what its disk holds.
-    ///
-    /// # Errors
-    /// What must hold and does not.
-    pub(super) fn start(&mut self, place: usize) -> Result<(), Broken> {
-        let now_ms = self.now_ms;
-        let here = &mut self.places[place];
-        if here.agent.is_some() || here.is_gone {
-            return Ok(());
-        }
-        here.incarnation += 1;
-        let mut moment = Moment { now_ms, random: &mut self.random, buffer: &mut self.buffer };
-        let incarnation = here.incarnation;
-        match Agent::start(&here.facts, &here.disk, self.store.is_some(), &mut moment) {
-            Ok(mut agent) => {
-                // A start saves before anything listens.
-                agent.wants.retain(|want| {
-                    let Want::Save(content) = want else { return true };
-                    here.disk.take(content);
-                    false
-                });
-                self.rules.started(place, &agent)?;
-                here.node_id = agent.machine.node_id();
-                here.agent = Some(Box::new(agent));
-            }
-            Err(why) => {
-                return Err(Broken(format!("the node at {place} cannot start: {why}")));
-            }
-        }
-        let first = self.random.below(BEAT_MS);
-        self.after(first, What::Beat(place, incarnation));
-        self.settle(place)
-    }
-
-    /// Starts a node after a while.
-    pub(super) fn start_after(&mut self, place: usize, delay_ms: u64) {
-        self.after(delay_ms, What::Start(place));
-    }
-
-    /// Pulls the plug. Of a save that was under way, all is there or nothing.
-    ///
-    /// # Errors
-    /// What must hold and does not.
-    pub(super) fn stop(&mut self, place: usize) -> Result<(), Broken> {
-        let torn = self.random.chance(50);
-        self.rules.tally.crashes += 1;
-        let under_way = self.places[place].saving.pop_front();
-        if let (Some(content), true) = (under_way, torn) {
-            self.durable(place, &content)?;
-        }
-        let here = &mut self.places[place];
-        here.agent = None;
-        here.incarnation += 1;
-        here.saving.clear();
-        Ok(())
-    }
-
-    /// Something is on a node's disk.
-    ///
-    /// # Errors
-    /// What must hold and does not.
-    pub(super) fn durable(&mut self, place: usize, content: &Content) -> Result<(), Broken> {
-        if let Some(cluster) = content.cluster()
-            && cluster.is_founder(self.places[place].node_id)
-            && cluster.epoch > 1
-            && self.store.is_none()
-        {
-            let founds =
-                |other: &Place| {
-                    other.disk.cluster.as_ref().is_some_and(|theirs| {
-                        theirs.cluster_id == cluster.cluster_id && theirs.is_founder(other.node_id)
-                    })
-                };
-            self.rules.rash |= self.places.iter().enumerate().any(|(at, other)| at != place && founds(other));
-        }
-        let here = &mut self.places[place];
-        self.rules.durable((place, here.node_id), here.disk.cluster.as_ref(), content)?;
-        here.disk.take(content);
-        Ok(())
-    }
-
-    fn saved(&mut self, place: usize) -> Result<(), Broken> {
-        let Some(content) = self.places[place].saving.pop_front() else { return Ok(()) };
-        let good = !self.random.chance(self.faults.save_fails);
-        if good {
-            self.durable(place, &content)?;
-            if self.faults.crash_saved > 0 && self.random.chance(self.faults.crash_saved) {
-                self.start_after(place, 1_000);
-                return self.stop(place);
-            }
-        }
-        let result = if good { Ok(()) } else { Err(Trouble::try_from("no space").unwrap()) };
-        if matches!(content, Content::Restored(_) | Content::Nothing) {
-            self.rules.tally.discarded += 1;
-        }
-        let event = match content {
-            Content::Newer(_) => None,
-            Content::Node(_) => Some(Event::Persisted(result)),
-            Content::Adopted(_) => Some(Event::Adopted(result)),
-            Content::Restored(_) | Content::Nothing => Some(Event::Discarded(result)),
-        };
-        act!(self, place, |agent, moment| match event {
-            Some(event) => agent.happened(event, moment),
-            None => agent.kept(good, moment),
-        });
-        if !self.places[place].saving.is_empty() {
-            self.save_next(place);
-        }
-        self.settle(place)
-    }
-
-    fn save_next(&mut self, place: usize) {
-        let time = if self.random.chance(self.faults.slow) { self.random.below(20_000) } else { self.random.below(50) };
-        self.after(time, What::Saved(place, self.places[place].incarnation));
     }
 
     /// Has done what an agent wants done, and checks what it has come to.
@@ -430,82 +305,12 @@ impl World {
         Ok(())
     }
 
-    fn are_apart(&self, one: usize, other: usize) -> bool {
-        self.places[one].is_cut_off != self.places[other].is_cut_off
-    }
-
-    pub(super) fn delay(&mut self) -> u64 {
-        if self.random.chance(self.faults.slow) { self.random.below(9_000) } else { 1 + self.random.below(40) }
-    }
-
-    fn send(&mut self, from: usize, to: usize, (about, mut request): (About, Request), after_ms: u64) {
-        self.rules.tally.messages += 1;
-        let call = self.number();
-        let incarnation = self.places[from].incarnation;
-        self.calls.insert(call, Call { from, incarnation, to, about });
-        self.after(after_ms + PATIENCE_MS, What::Reply { call, reply: None });
-        if from == to || to >= self.places.len() {
-            return self.after(after_ms, What::Reply { call, reply: None });
-        }
-        // The challenge of the one that is asked: later ones are greater, and none outlives a restart.
-        if let Request::Ask { number, .. } = &mut request {
-            *number = call;
-        }
-        let incarnation = self.places[to].incarnation;
-        let copies = match &request {
-            Request::Ask { .. } if self.random.chance(self.faults.double) => 2,
-            Request::Ask { .. } | Request::Join(..) => 1,
-        };
-        for _ in 0..copies {
-            let delay = after_ms + self.delay();
-            if !self.are_apart(from, to) && !self.random.chance(self.faults.lose) {
-                self.after(delay, What::Request { call, to, incarnation, request: request.clone() });
-            }
-        }
-    }
-
-    fn request(&mut self, call: u64, to: usize, incarnation: u64, request: &Request) -> Result<(), Broken> {
-        if self.places[to].agent.is_none() {
-            self.answer(call, None);
-            return Ok(());
-        }
-        if !self.is_current(to, incarnation) {
-            self.answer(call, Some(Reply::Refused(true)));
-            return Ok(());
-        }
-        act!(self, to, |agent, moment| agent.asked(call, request, moment));
-        self.settle(to)
-    }
-
-    fn answer(&mut self, call: u64, reply: Option<Reply>) {
-        let Some(Call { from, to, .. }) = self.calls.get(&call) else { return };
-        let is_lost = self.are_apart(*from, *to) || self.random.chance(self.faults.lose);
-        let delay = self.delay();
-        if !is_lost {
-            self.after(delay, What::Reply { call, reply });
-        }
-    }
-
-    fn reply(&mut self, call: u64, reply: Option<Reply>) -> Result<(), Broken> {
-        let Some(Call { from, incarnation, about, .. }) = self.calls.remove(&call) else { return Ok(()) };
-        if !self.is_current(from, incarnation) {
-            return Ok(());
-        }
-        match about {
-            About::Ask(by, ask) => _ = act!(self, from, |agent, moment| agent.told(by, ask, reply, moment)),
-            About::Contact { again } => {
-                act!(self, from, |agent, moment| agent.contacted(again, reply, moment));
-            }
-        }
-        self.settle(from)
-    }
-
     /// A caller posts a body; whether it was accepted.
     ///
     /// # Errors
     /// What must hold and does not.
     pub(super) fn post(&mut self, place: usize, action: Action, body: &str) -> Result<bool, Broken> {
-        let accepted = act!(self, place, |agent, moment| agent.post(action, body, moment)).unwrap_or_default();
+        let accepted = self.act(place, |agent, moment| agent.post(action, body, moment)).unwrap_or_default();
         self.settle(place)?;
         Ok(accepted)
     }

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use bootstrapd_core::cluster::Cluster;
 
-use super::{PATIENCE_MS, anywhere, begin_epoch, change_disk};
+use super::{anywhere, begin_epoch, reset, waits_in_vain};
 use crate::sim::agent::Agent;
-use crate::sim::disk::{Content, Disk};
+use crate::sim::disk::Content;
 use crate::sim::rules::{Broken, must};
 use crate::sim::world::World;
 
@@ -66,18 +66,9 @@ pub(super) fn operator(world: &mut World) -> Result<(), Broken> {
         );
         return recover_in_place(world, stored.as_ref());
     }
-    let is_late = world.now_ms > PATIENCE_MS;
-    let waiting =
-        world.agents().find(|(_, agent)| is_late && agent.machine.adopted().is_some()).map(|(place, _)| place);
-    let Some(place) = waiting else { return Ok(()) };
+    let Some(place) = waits_in_vain(world) else { return Ok(()) };
     must!(world.rules.is_emptied || world.rules.store_back, "the joiner at {place} does not get through to the store");
     reset(world, place)
-}
-
-fn reset(world: &mut World, place: usize) -> Result<(), Broken> {
-    world.stop(place)?;
-    change_disk(world, place, Disk::default());
-    world.start(place)
 }
 
 /// `recover --in-place --store …` on the node with the newest copy.
