@@ -1,7 +1,8 @@
 //! Measures what the README claims and holds it against what was reached before: instructions by valgrind, system
 //! calls by strace, sizes and memory from the system. Ends with 1 where a figure is worse than its limit.
 //!
-//! `figures FULL SMALL` takes the two static builds; `figures loop parse|write COUNT` is what is run in valgrind.
+//! `figures FULL SMALL` takes the two static builds, `figures beside-nginx FULL` one; `figures loop parse|write COUNT` is
+//! what is run in valgrind.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,6 +30,8 @@ use bootstrapd_core::time::Timestamp;
 use bootstrapd_core::write::Writer;
 use bootstrapd_tests::body::{self, TEXT_CREATE};
 use bootstrapd_tests::{Connection, Node, Request, eventually, median};
+
+mod beside;
 
 /// Requests, or turns of a loop, that are taken off a longer run: what a start costs cancels out.
 const FEW: u64 = 100;
@@ -78,9 +81,10 @@ fn main() -> ExitCode {
     match words[..] {
         ["loop", "parse", count] => parse(count.parse().unwrap()),
         ["loop", "write", count] => write(count.parse().unwrap()),
+        ["beside-nginx", full] => return beside::measure(full),
         [full, small] => return measure(full, small),
         _ => {
-            eprintln!("usage: figures FULL SMALL");
+            eprintln!("usage: figures FULL SMALL, or figures beside-nginx FULL");
             return ExitCode::from(64);
         }
     }
@@ -133,9 +137,9 @@ fn measure(full: &str, small: &str) -> ExitCode {
     let close = || get().header("Connection", "close");
     let [idle_full, idle_again, idle_thousand, threads] = memory();
     let found = [
-        (&GET, instructions(&get(), 200)),
-        (&CLOSE, instructions(&close(), 200)),
-        (&POST, instructions(&Request::post("/v1/bootstrap/create_cluster", wrong_body()), 400)),
+        (&GET, instructions(Node::connect, &get(), 200)),
+        (&CLOSE, instructions(Node::connect, &close(), 200)),
+        (&POST, instructions(Node::connect, &Request::post("/v1/bootstrap/create_cluster", wrong_body()), 400)),
         (&CALLS, calls(&get())),
         (&CALLS_CLOSE, calls(&close())),
         (&PARSE, loop_instructions("parse")),
@@ -147,8 +151,8 @@ fn measure(full: &str, small: &str) -> ExitCode {
         (&IDLE_AGAIN, idle_again),
         (&IDLE_THOUSAND, idle_thousand),
         (&THREADS, threads),
-        (&TLS_GET, counted(200, |node| Some(node.connect_tls()), &get())),
-        (&TLS_HANDSHAKE, counted(200, |_| None, &close())),
+        (&TLS_GET, instructions(Node::connect_tls, &get(), 200)),
+        (&TLS_HANDSHAKE, instructions(Node::connect_tls, &close(), 200)),
         (&TLS_THOUSAND, tls_memory()),
         (&CREATE, create_milliseconds()),
     ];
@@ -175,35 +179,15 @@ fn wrong_body() -> Vec<u8> {
 }
 
 /// Sends `count` requests, on one connection where it stays.
-fn send(node: &Node, request: &Request, count: u64, status: u16) {
-    let mut connection = node.connect();
+fn send(node: &Node, connect: fn(&Node) -> Connection, request: &Request, count: u64, status: u16) {
+    let mut connection = connect(node);
     for _ in 0..count {
         let answer = connection.call(request);
         assert_eq!(answer.status, status);
         if answer.header("Connection") == Some("close") {
-            connection = node.connect();
+            connection = connect(node);
         }
     }
-}
-
-/// User-mode instructions of one request in TLS: on the connection that `connect` gives, or one of its own each time.
-fn counted(status: u16, connect: impl Fn(&Node) -> Option<Connection>, request: &Request) -> u64 {
-    let run = |count| {
-        let mut node = Node::prepare(&[]);
-        node.wrap(&["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-        node.run();
-        let mut connection = connect(&node);
-        for _ in 0..count {
-            let answer = match &mut connection {
-                Some(connection) => connection.call(request),
-                None => node.connect_tls().call(request),
-            };
-            assert_eq!(answer.status, status);
-        }
-        assert_eq!(node.terminate(), Some(0), "{}", node.log());
-        collected(&node.log())
-    };
-    (run(MANY) - run(FEW)) / (MANY - FEW)
 }
 
 /// KiB that idle connections in TLS take, each with its session.
@@ -225,12 +209,12 @@ fn tls_memory() -> u64 {
 }
 
 /// User-mode instructions of one request.
-fn instructions(request: &Request, status: u16) -> u64 {
+fn instructions(connect: fn(&Node) -> Connection, request: &Request, status: u16) -> u64 {
     let run = |count| {
         let mut node = Node::prepare(&[]);
         node.wrap(&["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]);
         node.run();
-        send(&node, request, count, status);
+        send(&node, connect, request, count, status);
         assert_eq!(node.terminate(), Some(0), "{}", node.log());
         collected(&node.log())
     };
@@ -263,7 +247,7 @@ fn calls(request: &Request) -> u64 {
         let trace = node.directory().join("trace");
         node.wrap(&["strace", "-D", "-f", "-qq", "-o", &trace]);
         node.run();
-        send(&node, request, count, 200);
+        send(&node, Node::connect, request, count, 200);
         assert_eq!(node.terminate(), Some(0), "{}", node.log());
         let trace = eventually("the end of the trace", || {
             let text = fs::read_to_string(&trace).unwrap();
@@ -279,17 +263,17 @@ fn idle(program: &str) -> u64 {
     let mut node = Node::prepare(&[]);
     node.wrap(&["sh", "-c", &format!("exec '{program}' \"$@\"")]);
     node.run();
-    send(&node, &Request::get("/v1/bootstrap"), 1, 200);
+    send(&node, Node::connect, &Request::get("/v1/bootstrap"), 1, 200);
     resident(node.pid())
 }
 
 /// KiB resident, idle and with many idle connections, and the threads then.
 fn memory() -> [u64; 4] {
     let mut node = Node::start();
-    send(&node, &Request::get("/v1/bootstrap"), 1, 200);
+    send(&node, Node::connect, &Request::get("/v1/bootstrap"), 1, 200);
     let idle = resident(node.pid());
     node.restart();
-    send(&node, &Request::get("/v1/bootstrap"), 1, 200);
+    send(&node, Node::connect, &Request::get("/v1/bootstrap"), 1, 200);
     let again = resident(node.pid());
     let connections: Vec<Connection> = (0..CONNECTIONS)
         .map(|_| {
