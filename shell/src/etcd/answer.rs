@@ -114,7 +114,8 @@ fn walk(document: &str, see: &mut dyn FnMut(&str, &str) -> Option<()>) -> Option
     let mut name = String::new();
     while let Some(token) = reader.token().ok()? {
         if let Token::Name(text) = token {
-            name = text.chars().collect();
+            // As in a JSON pointer: a name with a slash is no path.
+            name = text.chars().collect::<String>().replace('/', "~1");
             continue;
         }
         if matches!(token, Token::ObjectEnd | Token::ArrayEnd) {
@@ -130,7 +131,8 @@ fn walk(document: &str, see: &mut dyn FnMut(&str, &str) -> Option<()>) -> Option
             Some((_, None)) => {}
             None => name.clear(),
         }
-        if !path.is_empty() {
+        // A name may be empty: it is the levels that tell whether this is one below another.
+        if levels.len() > 1 {
             path.push('/');
         }
         path.push_str(&name);
@@ -241,6 +243,21 @@ mod tests {
         assert_eq!((swapped(&gone, 4), swapped(&gone, 0)), (Some(Swap::Conflict(News::Absent)), None));
         // One that says that it is done and not what is believed by nobody.
         assert_eq!(swapped(&format!(r#"{{{HEADER},"succeeded":true,"responses":[]}}"#), 4), None);
+    }
+
+    #[test]
+    fn what_is_at_a_path_is_nowhere_else() {
+        let there = |document| text(document, "result/TTL");
+        assert_eq!(there(r#"{"result":{"TTL":"19"}}"#).as_deref(), Some("19"));
+        for elsewhere in [
+            r#"{"":{"result":{"TTL":"19"}}}"#,
+            r#"{"result":{"":{"TTL":"19"}}}"#,
+            r#"{"result/TTL":"19"}"#,
+            r#"{"result":[{"TTL":"19"}]}"#,
+            r#"[{"result":{"TTL":"19"}}]"#,
+        ] {
+            assert_eq!(there(elsewhere), None, "{elsewhere}");
+        }
     }
 
     #[test]
