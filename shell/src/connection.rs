@@ -62,6 +62,8 @@ pub struct Connection {
     keep_alive: bool,
     is_1_0: bool,
     expects_continue: bool,
+    /// Whether its first request is not answered yet.
+    is_new: bool,
     /// Whether a byte of the next request has come.
     started: bool,
     /// The proof of the password that was begun last.
@@ -86,6 +88,7 @@ impl Connection {
             keep_alive: true,
             is_1_0: false,
             expects_continue: false,
+            is_new: true,
             started: false,
             proof: None,
             guest: None,
@@ -163,8 +166,22 @@ impl Connection {
         }
     }
 
+    /// Something of a request is there.
+    const fn start(&mut self, now: u64) {
+        if self.started {
+            return;
+        }
+        self.started = true;
+        self.since = now;
+        // A new connection's deadline stands since it was opened.
+        if !self.is_new {
+            self.deadline = now.saturating_add(REQUEST_MS);
+        }
+    }
+
     const fn rest(&mut self, now: u64) {
         self.started = false;
+        self.is_new = false;
         self.since = now;
         self.deadline = now.saturating_add(IDLE_MS);
     }
@@ -215,10 +232,7 @@ impl Connection {
             head.map(|(head, rest)| http::read_head(head).map(|read| (head.len(), read, rest))).transpose()
         }) {
             Ok(Some((length, head, rest))) => {
-                if !self.started {
-                    self.deadline = now.saturating_add(REQUEST_MS);
-                }
-                self.started = true;
+                self.start(now);
                 self.begin(&head, shared);
                 match (&mut self.phase, &self.body) {
                     // A body in one piece behind its head needs no buffer.
@@ -243,11 +257,8 @@ impl Connection {
             }
             Ok(None) => {
                 if !self.started && !input.is_empty() {
-                    self.started = true;
                     self.head_only = input.starts_with(b"HEAD ");
-                    self.since = now;
-                    // A new connection's deadline stands since it was opened.
-                    self.deadline = self.deadline.min(now.saturating_add(REQUEST_MS));
+                    self.start(now);
                 }
                 0
             }

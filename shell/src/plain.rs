@@ -126,6 +126,10 @@ impl Session {
         match *self {}
     }
 
+    pub const fn is_handshaking(&self) -> bool {
+        match *self {}
+    }
+
     pub const fn guest_key(&mut self) -> Option<Box<SessionKey>> {
         match *self {}
     }

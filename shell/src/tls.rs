@@ -227,6 +227,12 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the handshake is not over.
+    #[must_use]
+    pub fn is_handshaking(&self) -> bool {
+        self.0.session.is_handshaking()
+    }
+
     /// What both ends know, where the client has shown a good certificate: once, when the handshake is over.
     #[inline(never)]
     pub fn guest_key(&mut self) -> Option<Box<SessionKey>> {

@@ -247,6 +247,19 @@ fn a_request_has_ten_seconds_and_an_idle_connection_more() {
     assert_back_to(&node, before);
 }
 
+#[test]
+fn a_login_that_was_checked_leaves_the_rest_of_a_request_no_more_time() {
+    let node = Node::created();
+    let start = Instant::now();
+    let wrong = bootstrapd_tests::basic("x", "y");
+    let head = format!("GET /v1/nodes HTTP/1.1\r\nHost: a\r\nAuthorization: {wrong}\r\nContent-Length: 1\r\n\r\n");
+    let mut stuck: Vec<_> = (0..20).map(|_| opened(&node, &head)).collect();
+    for connection in &mut stuck {
+        assert_408(connection, "a body that never comes");
+    }
+    assert!(start.elapsed() < GONE, "{:?}", start.elapsed());
+}
+
 /// A client with a small window.
 fn narrow(node: &Node) -> TcpStream {
     let stream = TcpStream::connect(node.address()).unwrap();

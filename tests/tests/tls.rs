@@ -21,7 +21,7 @@ use bootstrapd_tests::body::{PASSWORD, USER};
 use bootstrapd_tests::{Connection, Node, Request, body, eventually, exit, tls};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rustls::ProtocolVersion;
+use rustls::{HandshakeKind, ProtocolVersion};
 
 const STATUS: &str = "/v1/bootstrap";
 
@@ -79,6 +79,20 @@ fn both_versions_answer_as_plain_http_does() {
     }
     // The same listener still answers plain HTTP to this machine.
     assert_eq!(node.get(STATUS).status, 200);
+}
+
+#[test]
+fn no_session_resumes_another() {
+    let node = Node::start();
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        // It remembers what it could go on with.
+        let client = tls::client_of(&[version]);
+        for _ in 0..3 {
+            let mut connection = Connection::secure(node.address(), &client);
+            assert_eq!(connection.call(&get("/healthz")).status, 200);
+            assert_eq!(connection.session().handshake_kind(), Some(HandshakeKind::Full));
+        }
+    }
 }
 
 #[test]
@@ -171,6 +185,43 @@ fn a_request_that_never_ends_is_a_408() {
     assert_eq!(connection.answer().status, 408);
     assert!(start.elapsed() >= Duration::from_millis(9_900), "{:?}", start.elapsed());
     assert!(connection.is_closed());
+}
+
+#[test]
+fn a_handshake_is_part_of_the_first_requests_time() {
+    let node = Node::start();
+    let start = Instant::now();
+    let mut connection = node.connect_tls();
+    thread::sleep(Duration::from_secs(5));
+    connection.handshake().unwrap();
+    // A whole head, and a body that never comes.
+    connection.send("POST /v1/bootstrap/create_cluster HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+    assert_eq!(connection.answer().status, 408);
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+}
+
+#[test]
+fn where_there_is_no_room_a_handshake_is_no_idle_connection() {
+    let mut node = Node::prepare(&[]);
+    node.limit_descriptors(48);
+    node.run();
+    let hello = client_hello();
+    let mut slow = TcpStream::connect(node.address()).unwrap();
+    slow.write_all(&hello[..5]).unwrap();
+    // Once the node has seen it.
+    assert_eq!(node.get("/healthz").status, 200);
+    let idle: Vec<_> = (0..60)
+        .map(|_| {
+            let mut connection = node.connect();
+            assert_eq!(connection.call(&get("/healthz")).status, 200);
+            connection
+        })
+        .collect();
+    slow.write_all(&hello[5..]).unwrap();
+    let mut answer = [0; 5];
+    slow.read_exact(&mut answer).unwrap();
+    assert_eq!(answer[0], 0x16, "that is no handshake");
+    drop(idle);
 }
 
 /// Sends byte by byte.

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "ui")]
 use super::stream::Stream;
-use super::{Connection, LINGER_MS, Phase, Shared};
+use super::{Connection, LINGER_MS, Phase, REQUEST_MS, Shared};
 use crate::agent::{Agent, Call, News, Reply};
 use crate::http::{Body, Refused};
 
@@ -37,6 +37,8 @@ impl Connection {
         match (wait, news) {
             (Wait::Login(mac, call), News::Login(checked, good)) if mac == *checked => {
                 self.started = true;
+                // The node has taken its time; what is left of the request has as much as any.
+                self.deadline = shared.agent.uptime_ms().saturating_add(REQUEST_MS);
                 self.step(shared, Some(&call), |agent, reply| agent.logged_in(&call, *good, reply));
                 // A body of no bytes is complete already: nothing comes that would say so.
                 if let (Phase::Keeping(_, purpose, _), Body::None | Body::Length(0)) = (&self.phase, &self.body) {

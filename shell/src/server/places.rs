@@ -61,7 +61,7 @@ impl Server {
     /// Gives up the connection that is missed the least, if there is one.
     fn make_room(&mut self) -> bool {
         let ranked = self.slots.iter().enumerate();
-        let ranked = ranked.filter_map(|(index, slot)| slot.as_ref().map(|slot| (slot.connection.rank(), index)));
+        let ranked = ranked.filter_map(|(index, slot)| slot.as_ref().map(|slot| (slot.rank(), index)));
         let Some((_, index)) = ranked.min() else { return false };
         self.close(index);
         true

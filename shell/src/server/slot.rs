@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use nix::sys::epoll::EpollFlags;
 
-use crate::connection::{Connection, Shared};
+use crate::connection::{Connection, Rank, Shared};
 use crate::tls::Session;
 
 /// A connection with its socket.
@@ -29,6 +29,14 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn is_over(&self, now: u64) -> bool {
         now >= self.connection.deadline()
+    }
+
+    /// In which order connections are given up; see [`Connection::rank`].
+    pub(super) fn rank(&self) -> (Rank, u64) {
+        let (rank, since) = self.connection.rank();
+        // A handshake is part of a request.
+        let has_begun = rank == Rank::Idle && self.session.as_ref().is_some_and(Session::is_handshaking);
+        (if has_begun { Rank::Unfinished } else { rank }, since)
     }
 
     /// Whether output waits for the client.
