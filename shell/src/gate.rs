@@ -51,7 +51,7 @@ impl Gate {
         let mut memory = None;
         if let Some(token) = token(values)? {
             let blank = Memory::new().map_err(|error| (exit::CONFIG, error.to_string()))?;
-            let mac = blank.mac(&token);
+            let mac = blank.mac(b"", &token);
             memory.insert(blank).remember(mac);
         }
         let token = memory;
@@ -84,7 +84,7 @@ impl Gate {
     pub fn knows(&self, authorization: &str) -> bool {
         let login = Login::token(authorization).and_then(Login::read).filter(|login| login.name() == Some(USER));
         let (Some(login), Some(token)) = (login, &self.token) else { return false };
-        token.knows(&token.mac(login.password()))
+        token.knows(&token.mac(b"", login.password()))
     }
 }
 

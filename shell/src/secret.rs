@@ -100,10 +100,11 @@ impl Memory {
         Ok(Self { key: random()?, good: None })
     }
 
-    /// The MAC of a token.
+    /// The MAC of a token; with another `salt`, which always has the same length, it is another one.
     #[must_use]
-    pub fn mac(&self, token: &[u8]) -> [u8; 32] {
+    pub fn mac(&self, salt: &[u8], token: &[u8]) -> [u8; 32] {
         let mut mac = blake2::Blake2bMac::<U32>::new(&self.key.into());
+        mac.update(salt);
         mac.update(token);
         mac.finalize_fixed().into()
     }
@@ -234,11 +235,11 @@ mod tests {
     #[test]
     fn only_the_same_login_is_remembered() {
         let mut memory = Memory::new().unwrap();
-        let mac = memory.mac(b"Basic YTpi");
+        let mac = memory.mac(b"salt", b"Basic YTpi");
         assert!(!memory.knows(&mac));
         memory.remember(mac);
-        assert!(memory.knows(&memory.mac(b"Basic YTpi")));
-        assert!(!memory.knows(&memory.mac(b"Basic YTpj")));
+        assert!(memory.knows(&memory.mac(b"salt", b"Basic YTpi")));
+        assert!(!memory.knows(&memory.mac(b"salt", b"Basic YTpj")));
     }
 
     #[test]
