@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bootstrapd_core::limits::CLUSTER_RECORD_BYTES_MAX;
 use zeroize::Zeroizing;
 
 use crate::http::{Chunks, FIELDS_MAX, HEAD_BYTES_MAX, Refused};
-use crate::line::Line;
+use crate::line::{Line, look_up};
 use crate::tls::Trust;
 
 /// The longest body of an answer: a record in base64, and something around it.
@@ -47,6 +47,11 @@ impl Server {
 
     fn host(&self) -> &str {
         self.authority.rsplit_once(':').map(|(host, _)| host.trim_matches(['[', ']'])).unwrap_or_default()
+    }
+
+    fn port(&self) -> io::Result<u16> {
+        let port = self.authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "there is no such port"))
     }
 
     /// Whether it is asked in plain HTTP.
@@ -107,14 +112,8 @@ impl Server {
     }
 
     fn connect(&self, end: Instant, trust: Option<&Trust>) -> io::Result<Line> {
-        let mut last = no_answer("the name has no address");
-        for address in self.authority.to_socket_addrs()? {
-            match Line::open(address, end, trust.map(|trust| (trust, self.host()))) {
-                Ok(line) => return Ok(line),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        let addresses = look_up(self.host(), self.port()?, end)?;
+        Line::open(&addresses, end, trust.map(|trust| (trust, self.host())))
     }
 
     /// SHA-256 of its certificate, also where it is asked in plain HTTP; `None` where it does not show one in time.

@@ -30,7 +30,7 @@ impl Exchange {
     /// # Errors
     /// The system's.
     pub fn connect(address: SocketAddr, end: Instant, tls: Option<(&Trust, &str)>) -> io::Result<Self> {
-        Ok(Self { line: Line::open(address, end, tls)?, host: address })
+        Ok(Self { line: Line::open(&[address], end, tls)?, host: address })
     }
 
     /// What both ends of the TLS session know, where there is one in which this end shows a certificate.

@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::tls::{Client, Trust};
@@ -21,12 +23,13 @@ pub struct Way {
 }
 
 impl Line {
-    /// Connects; with TLS, if `tls` says how far to trust the other side and what it is called.
+    /// Connects to the first of some addresses that takes it; with TLS, if `tls` says how far to trust the other side and what
+    /// it is called.
     ///
     /// # Errors
     /// The system's; `TimedOut` behind `end`; a [`Mismatch`] inside.
-    pub fn open(address: SocketAddr, end: Instant, tls: Option<(&Trust, &str)>) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, left(end)?)?;
+    pub fn open(addresses: &[SocketAddr], end: Instant, tls: Option<(&Trust, &str)>) -> io::Result<Self> {
+        let stream = connect(addresses, end)?;
         stream.set_nodelay(true)?;
         let mut way = Way { stream, end };
         let session = tls.map(|(trust, name)| Client::start(trust, name, &mut way)).transpose()?;
@@ -60,6 +63,38 @@ impl Line {
             None => self.way.read(buffer),
         }
     }
+}
+
+/// The addresses of a host, which may be one itself.
+///
+/// # Errors
+/// The system's; `TimedOut` behind `end`.
+pub fn look_up(host: &str, port: u16, end: Instant) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    // The system's resolver has patience of its own, and cannot be stopped: it is left behind where it takes longer.
+    let (found, wait) = mpsc::channel();
+    let name = host.to_owned();
+    thread::Builder::new().name("lookup".to_owned()).spawn(move || {
+        let addresses = (name.as_str(), port).to_socket_addrs();
+        let _ = found.send(addresses.map(Iterator::collect));
+    })?;
+    wait.recv_timeout(left(end)?).unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+}
+
+fn connect(mut addresses: &[SocketAddr], end: Instant) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    while let Some((address, rest)) = addresses.split_first() {
+        // One that swallows what is sent to it leaves the others their share of the time.
+        let shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+        match TcpStream::connect_timeout(address, left(end)?.checked_div(shares).unwrap_or_default()) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+        addresses = rest;
+    }
+    Err(last)
 }
 
 impl Read for Way {

@@ -1,9 +1,7 @@
 //! A contact: one node is asked to admit this one, once the password is proved on both sides.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
-use std::sync::mpsc;
-use std::thread;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bootstrapd_core::cluster::{Cluster, HashCost, JoinRequest, Key};
@@ -17,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{CONTACT, FINISH, ID_BYTES, PROTOCOL, RECORD, START, connect, reason};
 use crate::exchange::Exchange;
+use crate::line::look_up;
 use crate::opaque::{Joiner, KE2_BYTES};
 use crate::seal::{self, Direction};
 use crate::tls::{self, Trust};
@@ -75,7 +74,7 @@ impl Contact {
             Some(shown) => self.join_certified(address, name, end, shown),
             None => self.join(address, name, end),
         };
-        let found = self.look_up().and_then(|address| join(address, name));
+        let found = self.look_up(end).and_then(|address| join(address, name));
         let joined = match found {
             // Only the founder admits. It is asked in the same way: it must prove itself, too.
             Ok(Joined::Elsewhere(address)) => {
@@ -101,23 +100,13 @@ impl Contact {
     }
 
     /// The node's address: the first that its name has.
-    fn look_up(&self) -> Result<SocketAddr, Stop> {
+    fn look_up(&self, end: Option<Instant>) -> Result<SocketAddr, Stop> {
         let (host, port) = split(&self.node, self.default_port);
-        if let Ok(ip) = host.parse::<IpAddr>() {
-            return self.check(SocketAddr::new(ip, port));
-        }
-        // The system's resolver has patience of its own, and cannot be stopped: it is left behind where it takes longer.
-        let (found, wait) = mpsc::channel();
-        let name = host.to_owned();
-        let looking = thread::Builder::new().name("lookup".to_owned()).spawn(move || {
-            let first = (name.as_str(), port).to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-            let _ = found.send(first);
-        });
-        looking.map_err(|_| Stop::Reason(TriedReason::NotFound))?;
-        match wait.recv_timeout(CONTACT) {
-            Ok(Some(address)) => self.check(address),
-            Ok(None) => Err(Stop::Reason(TriedReason::NotFound)),
-            Err(_) => Err(Stop::Reason(TriedReason::TimedOut)),
+        let end = end.ok_or(Stop::Reason(TriedReason::TimedOut))?;
+        match look_up(host, port, end) {
+            Ok(addresses) => self.check(*addresses.first().ok_or(Stop::Reason(TriedReason::NotFound))?),
+            Err(error) if error.kind() == ErrorKind::TimedOut => Err(Stop::Reason(TriedReason::TimedOut)),
+            Err(_) => Err(Stop::Reason(TriedReason::NotFound)),
         }
     }
 
