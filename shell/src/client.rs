@@ -176,14 +176,21 @@ impl Asked {
     }
 
     fn post(&self, path: &str, body: &[u8], patience: Duration) -> Result<Answer, Ended> {
-        let login = self.setup.as_deref().map(String::as_str).or_else(|| self.login());
-        let answer = self.server.post(path, login, body, patience);
-        let answer = answer.map_err(|error| unanswered(&error, &self.server))?;
+        let post = |login: Option<&str>| {
+            let answer = self.server.post(path, login, body, patience);
+            answer.map_err(|error| unanswered(&error, &self.server))
+        };
+        let Some(setup) = self.setup.as_deref() else { return post(self.login()) };
+        let answer = post(Some(setup))?;
+        if answer.status != 401 {
+            return Ok(answer);
+        }
         // To a cluster the setup token is a wrong login; what it means is that there is a cluster already.
-        if answer.status == 401 && self.setup.is_some() && self.is_ready() {
+        if self.is_ready() {
             return Err((exit::REFUSED, "refused: this node is already part of a cluster".to_owned()));
         }
-        Ok(answer)
+        // One that has sent the node away has left its credentials in force.
+        if self.login.is_some() { post(self.login()) } else { Ok(answer) }
     }
 
     /// Takes the setup token, if one is given.
@@ -210,8 +217,9 @@ fn trust(values: &Values, url: &str) -> Result<Option<Trust>, Ended> {
     if let Some(trust) = authorities.map_err(|(code, why)| (code, format!("bootstrapd: {why}")))? {
         return Ok(Some(trust));
     }
-    let insecure = std::env::var("REDIS_ENTERPRISE_INSECURE").unwrap_or_default();
-    let is_insecure = values.is_on("insecure") || !matches!(&*insecure, "" | "0" | "false");
+    let insecure = std::env::var_os("REDIS_ENTERPRISE_INSECURE").unwrap_or_default();
+    let problem = || usage(format!("REDIS_ENTERPRISE_INSECURE takes 1 or 0, not {}", insecure.display()));
+    let is_insecure = values.is_on("insecure") || options::switch(&insecure).ok_or_else(problem)?;
     let server = Server::parse(url, Some(&Trust::Anybody));
     let is_alone = server.is_some_and(|server| server.is_loopback());
     Ok(Some(if is_insecure || is_alone { Trust::Anybody } else { Trust::Nobody }))

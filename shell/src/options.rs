@@ -95,14 +95,27 @@ impl Values {
     /// Whether a switch is on.
     #[must_use]
     pub fn is_on(&self, name: &str) -> bool {
-        self.one(name).is_some_and(|value| value != "0" && value != "false")
+        // What is neither on nor off was refused with the command line.
+        self.one(name).is_some_and(|value| switch(&value) == Some(true))
     }
+}
+
+/// Whether a variable of this value switches something on; `None` where nobody can tell.
+pub(crate) fn switch(value: &OsStr) -> Option<bool> {
+    let is = |word: &&str| value.eq_ignore_ascii_case(word);
+    if ["1", "true", "yes", "on"].iter().any(is) {
+        return Some(true);
+    }
+    ["", "0", "false", "no", "off"].iter().any(is).then_some(false)
 }
 
 /// The variable `BOOTSTRAPD_…` of a flag; an empty one counts as none.
 fn variable(flag: &str) -> Option<OsString> {
-    let name = format!("BOOTSTRAPD_{}", flag.replace('-', "_").to_ascii_uppercase());
-    std::env::var_os(name).filter(|value| !value.is_empty())
+    std::env::var_os(variable_name(flag)).filter(|value| !value.is_empty())
+}
+
+fn variable_name(flag: &str) -> String {
+    format!("BOOTSTRAPD_{}", flag.replace('-', "_").to_ascii_uppercase())
 }
 
 /// Reads a command line, without the program's name.
@@ -144,6 +157,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
             }
             Arg::Value(value) if verb.operand.is_some() && values.operand.is_none() => values.operand = Some(value),
             other @ (Arg::Short(_) | Arg::Value(_)) => return Err(unexpected(&other)),
+        }
+    }
+    for flag in verb.flags().filter(|flag| flag.value.is_empty()) {
+        if let Some(value) = variable(flag.name).filter(|value| switch(value).is_none()) {
+            return Err(format!("{} takes 1 or 0, not {}", variable_name(flag.name), value.display()));
         }
     }
     if let Some(operand) = verb.operand.filter(|operand| !operand.starts_with('['))

@@ -143,6 +143,35 @@ fn a_wrong_command_line_is_64_and_calls_nobody() {
 // Serve.
 
 #[test]
+fn a_variable_switches_on_or_off_and_nobody_guesses() {
+    let node = Node::start();
+    let url = node.url();
+    let status = |name: &str, value: &str| run_with(&["status", "--url", &url], &[(name, value)], "");
+    for (value, is_on) in [
+        ("1", true),
+        ("True", true),
+        ("YES", true),
+        ("on", true),
+        ("0", false),
+        ("False", false),
+        ("no", false),
+        ("OFF", false),
+        ("", false),
+    ] {
+        let outcome = status("BOOTSTRAPD_JSON", value);
+        assert_exit(&outcome, DONE);
+        assert_eq!(outcome.output.starts_with('{'), is_on, "{value}: {outcome:?}");
+    }
+    for name in ["BOOTSTRAPD_JSON", "BOOTSTRAPD_INSECURE", "REDIS_ENTERPRISE_INSECURE"] {
+        for value in ["maybe", "2", " 1"] {
+            let outcome = status(name, value);
+            assert_exit(&outcome, USAGE);
+            assert!(outcome.errors.contains(name), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
 fn serve_ends_with_zero_after_either_signal() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut node = Node::start();

@@ -11,11 +11,10 @@
 
 use std::time::{Duration, Instant};
 
-use bootstrapd_tests::Node;
-use bootstrapd_tests::body;
 use bootstrapd_tests::cluster::{
     BEAT, founder, join, join_body, join_body_with, join_fails, lists, node, node_with, of, prepared, sent_away, uid,
 };
+use bootstrapd_tests::{Node, body, eventually, run_with};
 use serde_json::{Value, json};
 
 fn replace(joiner: &Node, through: &Node, uid: u64) -> Value {
@@ -112,6 +111,41 @@ fn a_node_that_was_sent_away_and_cut_short_on_its_way_into_another_cluster_stays
     sent_away(&node);
     assert_eq!(node.get("/v1/bootstrap").status, 401);
     assert_eq!(node.get_as_admin("/v1/bootstrap").status, 200);
+}
+
+#[test]
+fn whoever_administered_the_cluster_that_sent_a_node_away_is_nobody_in_its_next_one() {
+    let mut nodes = of(2);
+    nodes[1].kill9();
+    lists(&nodes[0], &[(1, "active"), (2, "down")]);
+    assert_eq!(replace(&node(), &nodes[0], 2)["state"], "completed");
+    let mut node = nodes.remove(1);
+    // Before a cluster it asks for a token, which the verbs go on to show.
+    let token = node.directory().write("token", "a token");
+    std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    node.add_options(&["--setup-token-file", &token]);
+    node.run();
+    sent_away(&node);
+
+    let create = body::create_with("/credentials/password", json!("another"));
+    let url = node.url();
+    let words = ["create", "--url", &url, "--setup-token-file", &token];
+    assert_eq!(run_with(&words, &[], &create.to_string()).code, Some(77));
+    let logged_in = [&words[..], &["--user", body::USER]].concat();
+    let outcome = run_with(&logged_in, &[("BOOTSTRAPD_PASSWORD", "wrong")], &create.to_string());
+    assert_eq!(outcome.code, Some(77), "{outcome:?}");
+    // The login is remembered.
+    assert_eq!(node.get_as_admin("/v1/bootstrap").status, 200);
+    let outcome = run_with(
+        &[&logged_in[..], &["--no-wait"]].concat(),
+        &[("BOOTSTRAPD_PASSWORD", body::PASSWORD)],
+        &create.to_string(),
+    );
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    eventually("the end", || (node.get("/readyz").status == 200).then_some(()));
+    assert_eq!(node.get_as_admin("/v1/nodes").status, 401);
+    let another = bootstrapd_tests::Request::get("/v1/nodes").login(body::USER, "another");
+    assert_eq!(node.call(&another).status, 200);
 }
 
 #[test]

@@ -15,11 +15,12 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
 use bootstrapd_tests::body::{PASSWORD, USER};
 use bootstrapd_tests::cluster::{free_address, join_body_with, lists, node, prepared};
 use bootstrapd_tests::exit::{CONFIG, DONE, UNREACHABLE, USAGE};
-use bootstrapd_tests::{Node, body, run, run_with, tls};
+use bootstrapd_tests::{AT_ONCE, Node, body, run, run_with, tls};
 use serde_json::json;
 
 fn https(node: &Node) -> String {
@@ -91,6 +92,11 @@ fn a_fingerprint_is_all_that_is_trusted() {
             assert!(says && outcome.output.is_empty(), "{outcome:?}");
         }
     }
+    // To wait is of no use: it will be the same next time.
+    let start = Instant::now();
+    let outcome = run(&["wait", "--url", &url, "--timeout", "60", "--fingerprint", &wrong]);
+    assert_eq!(outcome.code, UNREACHABLE, "{outcome:?}");
+    assert!(start.elapsed() < AT_ONCE && outcome.errors.contains(&right), "{outcome:?}");
     // Whoever names one wants it, whatever else would do.
     let outcome = run(&["status", "--url", &url, "--insecure", "--fingerprint", &wrong]);
     assert_eq!(outcome.code, UNREACHABLE, "{outcome:?}");

@@ -7,6 +7,7 @@ use bootstrapd_core::status::State;
 use super::live::{Live, News};
 use super::{Asked, Ended, LAST_TRY, answer, status_document, unanswered};
 use crate::exit;
+use crate::line::Mismatch;
 
 /// Between two polls: soon at first, then less often.
 const POLL_FIRST: Duration = Duration::from_millis(50);
@@ -40,8 +41,18 @@ pub(super) fn follow(asked: &Asked, mut open: bool) -> Result<(), Ended> {
                     }
                     return Err((exit::DENIED, message));
                 }
+                // It will not be another request next time.
+                Err(ended) if answer.status == 400 => {
+                    live.end();
+                    return Err(ended);
+                }
                 Err((_, message)) => (exit::TIMED_OUT, format!("timed out: {message}")),
             },
+            // Nor another certificate.
+            Err(error) if Mismatch::of(&error).is_some() => {
+                live.end();
+                return Err(unanswered(&error, &asked.server));
+            }
             Err(error) => {
                 live.show("no answer");
                 unanswered(&error, &asked.server)
