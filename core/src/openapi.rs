@@ -146,6 +146,12 @@ fn write_answer(answer: &Answer, resource: Resource, writer: &mut Writer<'_>) {
             write_content(resource.media_type(), Some(name), writer);
             writer.close('}');
         }
+        Shows::DocumentOrEvents(name) => {
+            writer.name("content").open('{');
+            write_content(resource.media_type(), Some(name), writer);
+            write_content(api::EVENTS, None, writer);
+            writer.close('}');
+        }
     }
     writer.close('}');
 }

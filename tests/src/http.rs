@@ -335,7 +335,7 @@ impl Connection {
         let text = String::from_utf8(self.received[..head].to_vec()).unwrap();
         let (status, headers) = parse_head(&text);
         let mut answer = Answer { status, headers, body: Vec::new() };
-        let length = if answer.status == 100 {
+        let length = if matches!(answer.status, 100 | 204) {
             0
         } else {
             let length = answer.header("Content-Length").unwrap_or_else(|| panic!("no length: {answer:?}"));

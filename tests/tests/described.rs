@@ -190,9 +190,26 @@ fn what_the_node_answers_is_described() {
     gets_are_described(&api, &node);
     assert_eq!(post(create, &body::create()), 409);
     assert_eq!(post(validate, &body::create()), 409);
+    let followed = Request::get("/v1/bootstrap/progress").login(USER, PASSWORD).header("Accept", "text/event-stream");
+    let last = node.get_as_admin("/v1/bootstrap/progress").json()["revision"].to_string();
+    let ended = node.call(&followed.header("Last-Event-ID", &last));
+    assert_eq!(ended.status, 204);
+    answer_is_described(&api, "/v1/bootstrap/progress", "get", &ended);
+    let progress = &api.document()["paths"]["/v1/bootstrap/progress"]["get"]["responses"]["200"]["content"];
+    assert_eq!(progress["text/event-stream"]["schema"], json!({"type": "string"}));
     let wrong = node.call(&Request::post(create, "{}").login(USER, "wrong"));
     assert_eq!(wrong.status, 401);
     answer_is_described(&api, create, "post", &wrong);
+}
+
+#[test]
+fn what_strangers_are_told_of_a_member_is_described() {
+    let node = Node::start_with(&["--open-status"]);
+    let api = api(&node);
+    node.create();
+    let answer = node.get("/v1/bootstrap");
+    assert_eq!(answer.status, 200);
+    answer_is_described(&api, "/v1/bootstrap", "get", &answer);
 }
 
 /// Puts a body, whose answer must be as described; the status.

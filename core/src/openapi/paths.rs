@@ -65,6 +65,8 @@ pub enum Shows {
     WordOrError,
     /// A document of this schema.
     Document(&'static str),
+    /// The same, or a stream of them.
+    DocumentOrEvents(&'static str),
 }
 
 const fn get(
@@ -103,11 +105,17 @@ const VALIDATED: &[Answer] = &[
     Answer { status: 406, means: "How it would end", shows: Shows::Document("bootstrap_status") },
 ];
 
+const FOLLOWED: &[Answer] = &[
+    Answer { status: 200, means: "The document, or a stream of events", shows: Shows::DocumentOrEvents("progress") },
+    Answer { status: 204, means: "There is no event behind the last one, nor will there be", shows: Shows::Nothing },
+];
+
 const WATCH: &str = concat!(
     r#"[{"name":"after","in":"query","description":"The revision that the caller has","schema":"#,
     r#"{"type":"integer","minimum":0,"maximum":18446744073709551615}},{"name":"wait","in":"query","description":"#,
     r#""How many seconds to wait for another one, at most 30","schema":"#,
-    r#"{"type":"integer","minimum":0,"maximum":18446744073709551615}}]"#,
+    r#"{"type":"integer","minimum":0,"maximum":18446744073709551615}},{"name":"Last-Event-ID","in":"header","#,
+    r#""description":"The last event that the caller has, where it asks for a stream","schema":{"type":"string"}}]"#,
 );
 
 const OBJECT: &str = concat!(
@@ -127,7 +135,7 @@ pub const PATHS: &[Path] = &[
             "progress",
             "How far an attempt has come; waits for a change, or is a stream of events",
             WATCH,
-            &[shown("progress")],
+            FOLLOWED,
             &[],
         )],
     ),

@@ -91,7 +91,8 @@ const OBJECTS: &[(&str, &[Field])] = &[
         "status",
         &[
             must("bootstrap_status", Is::Object("bootstrap_status")),
-            must("local_node_info", Is::Object("local_node_info")),
+            // Strangers may be told the state only.
+            may("local_node_info", Is::Object("local_node_info")),
         ],
     ),
     (
