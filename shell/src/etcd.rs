@@ -174,11 +174,12 @@ impl Etcd {
         if self.token.is_none() {
             self.log_in(end)?;
         }
-        let answer = self.ask_any(path, body, end)?;
-        if answer.status != 401 || self.place.login.is_none() {
-            return self.checked(answer);
+        let answer = self.ask_any(path, body, end);
+        let is_good = answer.as_ref().is_ok_and(|answer| answer.status == 200);
+        if is_good || self.place.login.is_none() {
+            return self.checked(answer?);
         }
-        // A token does not live for ever.
+        // A token does not live for ever, and is old once there is another user: there are many words for that.
         self.log_in(end)?;
         let answer = self.ask_any(path, body, end)?;
         self.checked(answer)
