@@ -190,6 +190,7 @@ impl Shared {
                 let joined = rules.join(draft, (request, *key), (node::uptime_ms(), *clock_ms));
                 joined.map_err(|answer| ended.others.push((*number, answer))).is_ok()
             });
+            true
         });
         match edited {
             Ok(()) => {
@@ -211,7 +212,10 @@ impl Shared {
     #[cfg(feature = "management")]
     pub fn change(&mut self, change: &Change) -> Result<Box<Cluster>, Refusal> {
         let mut refused = None;
-        let edited = self.edit(&mut |_, draft| refused = draft.change(change, node::now()).err());
+        let edited = self.edit(&mut |_, draft| {
+            refused = draft.change(change, node::now()).err();
+            refused.is_none()
+        });
         match (edited, refused) {
             (Ok(()), Some(refusal)) => Err(refusal),
             (Ok(()), None) => self.copy.clone().ok_or(Refusal::NotAMember),
@@ -221,9 +225,9 @@ impl Shared {
         }
     }
 
-    /// Has the newest record edited, and written where that has changed it: again where somebody else was faster or the
+    /// Has the newest record edited, and written where that was good and has changed it: again where somebody else was faster or the
     /// store did not serve, for as long as somebody waits for it.
-    fn edit(&mut self, edit: &mut dyn FnMut(&mut peer::Shared, &mut Cluster)) -> Result<(), Stop> {
+    fn edit(&mut self, edit: &mut dyn FnMut(&mut peer::Shared, &mut Cluster) -> bool) -> Result<(), Stop> {
         let end = Instant::now().checked_add(ADMISSION);
         loop {
             let stop = match self.try_to_edit(edit) {
@@ -241,12 +245,12 @@ impl Shared {
     }
 
     /// Whether that is done; not where somebody else was faster.
-    fn try_to_edit(&mut self, edit: &mut dyn FnMut(&mut peer::Shared, &mut Cluster)) -> Result<bool, Stop> {
+    fn try_to_edit(&mut self, edit: &mut dyn FnMut(&mut peer::Shared, &mut Cluster) -> bool) -> Result<bool, Stop> {
         self.look()?;
         let Some(mut draft) = self.copy.clone() else { return Err(Stop::Expelled) };
         let before = draft.age();
-        edit(&mut self.rules, &mut draft);
-        if draft.age() == before { Ok(true) } else { self.write(draft) }
+        let is_good = edit(&mut self.rules, &mut draft);
+        if is_good && draft.age() != before { self.write(draft) } else { Ok(true) }
     }
 
     /// This node has made `adopted` its record, and says so.
