@@ -298,7 +298,10 @@ impl Connection {
         match step {
             Step::Answered if cuts => self.enter(Phase::Closing { lingers: true }, LINGER_MS, now),
             Step::Proving(number) => {
-                self.proof = Some(number);
+                // Whoever begins another one has not finished the last.
+                if let Some(left) = self.proof.replace(number) {
+                    shared.agent.leave_proof(left);
+                }
                 self.answered(now);
             }
             Step::Answered => match Framing::of(self.body) {

@@ -7,6 +7,9 @@ use crate::peer::ID_BYTES;
 
 /// Proofs under way at the same time.
 const PROOFS_MAX: usize = 128;
+/// The same from one address of another machine: each is a guess that counts once it is over. Nobody can keep all others
+/// out, and no machine has many nodes that join in the same second but one on which that is tried.
+const PROOFS_EACH_MAX: usize = 8;
 /// A proof that is not finished in so many milliseconds has failed.
 const PROOF_MS: u64 = 10_000;
 /// Addresses whose failures are remembered.
@@ -55,11 +58,23 @@ impl Proofs {
         if self.started.1 >= STARTS_PER_SECOND || self.under_way.len() >= PROOFS_MAX {
             return false;
         }
-        let waits = self.waits(source, now);
-        if !waits {
-            self.started.1 = self.started.1.saturating_add(1);
+        let under_way = self.under_way.iter().filter(|proof| proof.source == source).count();
+        if self.waits(source, now) || under_way >= self.most(source) {
+            return false;
         }
-        !waits
+        self.started.1 = self.started.1.saturating_add(1);
+        true
+    }
+
+    /// How many proofs `source` may have under way: one, where the next failure would make it wait.
+    fn most(&self, source: IpAddr) -> usize {
+        if self.failures.iter().any(|failures| failures.source == source && failures.count >= FREE_FAILURES) {
+            1
+        } else if source.to_canonical().is_loopback() {
+            PROOFS_MAX
+        } else {
+            PROOFS_EACH_MAX
+        }
     }
 
     /// Whether `source` has failed so often that its next try has to wait.
@@ -126,7 +141,10 @@ impl Proofs {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use bootstrapd_core::cluster::HashCost;
+
     use super::*;
+    use crate::opaque;
 
     #[test]
     fn whoever_fails_often_has_to_wait_longer_each_time() {
@@ -141,6 +159,32 @@ mod tests {
             assert!(!proofs.may_start(one, delay - 1) && proofs.may_start(one, delay) && proofs.may_start(two, 0));
         }
         assert!(proofs.may_start(one, MEMORY_MS));
+    }
+
+    #[test]
+    fn one_address_has_few_proofs_under_way_and_one_once_it_has_failed_often() {
+        let registration = opaque::register(b"a", b"b", HashCost::Small).unwrap();
+        let mut proofs = Proofs::default();
+        let mut begin = |proofs: &mut Proofs, source: IpAddr, now: u64| {
+            let may = proofs.may_start(source, now);
+            if may {
+                let (_, ke1) = opaque::Joiner::start(b"b").unwrap();
+                let (member, _) = Member::start(&registration, true, b"a", &ke1).unwrap();
+                let _ = proofs.add([0; ID_BYTES], member, source, now);
+            }
+            may
+        };
+        let [far, near] = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::LOCALHOST].map(IpAddr::V4);
+        for number in 1..=20 {
+            assert_eq!(begin(&mut proofs, far, 0), number <= PROOFS_EACH_MAX, "{number}");
+            assert!(begin(&mut proofs, near, 0), "on one machine many may try");
+        }
+        // All of them are left, and count.
+        let later = PROOF_MS + 1;
+        assert!(!begin(&mut proofs, far, later));
+        let waited = later + DELAY_MS_MAX;
+        assert!(begin(&mut proofs, far, waited) && !begin(&mut proofs, far, waited));
+        assert!(begin(&mut proofs, near, waited) && !begin(&mut proofs, near, waited));
     }
 
     #[test]
