@@ -151,9 +151,32 @@ impl Peers {
     #[must_use]
     pub fn down(&self, cluster: &Cluster, own: Id, now_ms: u64) -> Vec<u32, MEMBER_SLOTS_MAX> {
         if cluster.is_founder(own) && !self.is_shared {
-            cluster.down(&self.liveness, now_ms)
-        } else {
-            self.told_down.clone()
+            return cluster.down(&self.liveness, now_ms);
+        }
+        let mut down = self.told_down.clone();
+        // Of its own silence the founder tells nobody.
+        if self.silence(cluster, own, now_ms).is_some() && !down.contains(&cluster.founder_uid) {
+            let _ = down.push(cluster.founder_uid);
+        }
+        down
+    }
+
+    /// Whether the founder `own` is to forget nodes that have not confirmed: see [`Cluster::lapse`].
+    #[must_use]
+    pub fn is_to_lapse(&self, cluster: &Cluster, own: Id, now_ms: u64) -> bool {
+        self.may_write(cluster, own) && cluster.has_lapsed(&self.liveness, now_ms)
+    }
+
+    /// Whether the node `own` is the one that changes the record. A founder that admits nobody changes nothing: another copy
+    /// may have gone on where its own stands.
+    fn may_write(&self, cluster: &Cluster, own: Id) -> bool {
+        !self.is_shared && self.bar.is_none() && cluster.is_founder(own)
+    }
+
+    /// This node's copy is `cluster` now, in the place of one of `epoch`: what was wrong in an epoch is over with it.
+    pub fn has_kept(&mut self, cluster: &Cluster, epoch: u32) {
+        if cluster.epoch > epoch {
+            self.bar = None;
         }
     }
 
@@ -295,9 +318,11 @@ impl Peers {
                 }
                 self.meet(from, now_ms);
                 match message.ask {
-                    Ask::Beat if is_founder && is_active && cluster.keep(uid) => (Word::Done, Consequence::Changed),
-                    Ask::Confirm if !is_founder => (Word::Elsewhere, Consequence::Nothing),
+                    Ask::Confirm if !self.may_write(cluster, own) => (Word::Elsewhere, Consequence::Nothing),
                     Ask::Confirm if cluster.confirm(from) => (Word::Done, Consequence::Changed),
+                    Ask::Beat if is_active && self.may_write(cluster, own) && cluster.keep(uid) => {
+                        (Word::Done, Consequence::Changed)
+                    }
                     Ask::Beat | Ask::Record | Ask::Confirm | Ask::Follow => (Word::Done, Consequence::Nothing),
                 }
             }

@@ -163,6 +163,8 @@ impl Agent {
     /// Reads the clocks.
     pub fn tick(&mut self) {
         self.clock.uptime_ms = node::uptime_ms();
+        // Who was stalled, or asleep, must know before anybody is judged.
+        self.others.peers.liveness.look(self.clock.uptime_ms);
         let now = node::now();
         if now != self.clock.now || self.clock.date.is_empty() {
             self.clock.now = now;

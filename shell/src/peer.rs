@@ -95,7 +95,7 @@ pub fn run(errands: &Queue<Errand>, mut shared: Option<Box<Shared>>, tell: impl 
             Some(Errand::Contact(who, contact)) => tell(Done::Contacted(who, contact.run())),
             Some(Errand::Ask(question)) => {
                 thread::sleep(question.after);
-                let told = question.run().unwrap_or(Told::Nothing);
+                let told = question.run(beat).unwrap_or(Told::Nothing);
                 tell(Done::Told(question.to, question.ask, told));
             }
             Some(Errand::Wait(who, time)) => {

@@ -10,14 +10,18 @@
     reason = "whatever fails here fails a test"
 )]
 
+use std::fs;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use bootstrapd_tests::body::PASSWORD;
 use bootstrapd_tests::cluster::{
     founder, join, join_body, join_body_with, join_fails, listed, lists, node, of, prepared, uid,
 };
-use bootstrapd_tests::{Node, Pass, Relay, Way, basic, eventually};
+use bootstrapd_tests::{Node, Pass, Relay, Request, Way, basic, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
@@ -104,6 +108,32 @@ fn any_changed_byte_ends_the_join_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_connection_has_one_proof_under_way_and_each_that_is_left_counts() {
+    let (sender, heard) = mpsc::channel();
+    let (member, relay) = behind(move |way, path, bytes| {
+        if way == Way::There && path == START {
+            let _ = sender.send(bytes.clone());
+        }
+        Pass::On
+    });
+    member.create();
+    let joiner = node();
+    joiner.accept("join_cluster", &join_body(&[relay.address]));
+    assert_eq!(joiner.ended()["state"], "completed");
+    let message = heard.recv().unwrap();
+    let mut connection = member.connect();
+    let statuses: Vec<u16> = (0..8)
+        .map(|_| {
+            connection.send(&message);
+            connection.answer().status
+        })
+        .collect();
+    // The seventh comes behind five that were left.
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 503, 503]);
+    assert_eq!(member.connect().call(&Request::get("/healthz")).status, 200);
+}
+
+#[test]
 fn what_a_member_says_cannot_be_said_again() {
     let (sender, heard) = mpsc::channel();
     let (member, _relay) = behind(move |way, path, bytes| {
@@ -181,6 +211,32 @@ fn the_member_may_die_at_every_message_of_a_join() {
     for (path, way) in [START, FINISH, ASK].into_iter().flat_map(|path| [(path, Way::There), (path, Way::Back)]) {
         killed_at(path, way, false);
     }
+}
+
+#[test]
+fn a_joiner_that_cannot_save_that_it_is_a_member_asks_again_once_a_second() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let in_the_way = Arc::new(Mutex::new(PathBuf::new()));
+    let (count, place) = (Arc::clone(&asked), Arc::clone(&in_the_way));
+    let (member, relay) = behind(move |way, path, _| {
+        // From its first confirmation on the joiner's own record cannot be replaced.
+        if way == Way::There && path == ASK && count.fetch_add(1, Ordering::Relaxed) == 0 {
+            fs::create_dir(&*place.lock().unwrap()).unwrap();
+        }
+        Pass::On
+    });
+    member.create();
+    let joiner = node();
+    in_the_way.lock().unwrap().push(joiner.state_file("node.a.new"));
+    joiner.accept("join_cluster", &join_body(&[relay.address]));
+    lists(&member, &[(1, "active"), (2, "active")]);
+    thread::sleep(Duration::from_secs(4));
+    let asked = asked.load(Ordering::Relaxed);
+    assert!((2..=8).contains(&asked), "{asked} questions in some seconds");
+    assert_eq!(joiner.state_name(), "joining_cluster");
+    fs::remove_dir(&*in_the_way.lock().unwrap()).unwrap();
+    assert_eq!(joiner.ended()["state"], "completed");
+    assert_eq!(uid(&joiner), 2);
 }
 
 #[test]

@@ -38,6 +38,39 @@ fn a_killed_member_is_down_after_three_beats_and_active_again_when_it_is_back() 
 }
 
 #[test]
+fn the_others_see_that_the_founder_is_down_and_that_it_is_back() {
+    let mut nodes = of(3);
+    bootstrapd_tests::cluster::all_list(&nodes, 3);
+    nodes[0].kill9();
+    for member in &nodes[1..] {
+        lists(member, &[(1, "down"), (2, "active"), (3, "active")]);
+    }
+    nodes[0].run();
+    bootstrapd_tests::cluster::all_list(&nodes, 3);
+}
+
+#[test]
+fn a_member_that_swallows_what_it_is_sent_keeps_nobody_from_being_seen_or_admitted() {
+    let mut nodes = of(3);
+    nodes[2].kill9();
+    // It takes connections and says nothing, as an address without a machine does.
+    let silent = std::net::TcpListener::bind(nodes[2].address()).unwrap();
+    lists(&nodes[0], &[(1, "active"), (2, "active"), (3, "down")]);
+    let start = Instant::now();
+    while start.elapsed() < BEAT * 8 {
+        let listed = bootstrapd_tests::cluster::listed(&nodes[0]);
+        assert_eq!(listed.iter().map(|(_, status)| &**status).collect::<Vec<_>>(), ["active", "active", "down"]);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // A founder that was started waits for three beats, and no longer.
+    nodes[0].restart();
+    let start = Instant::now();
+    assert_eq!(replace(&node(), &nodes[0], 3)["state"], "completed");
+    assert!(start.elapsed() < BEAT * 20, "{:?}", start.elapsed());
+    drop(silent);
+}
+
+#[test]
 fn a_founder_that_comes_back_takes_nobody_for_dead() {
     let mut nodes = of(3);
     nodes[0].kill9();

@@ -206,7 +206,9 @@ fn what_is_answered_is_judged_by_its_record_its_word_and_who_asked() {
                 assert_eq!(peers.bar, bar, "{case:?}");
                 let counts = matches!(verdict, Verdict::Ahead | Verdict::Current | Verdict::Behind) && !gone;
                 assert_eq!(met(&peers, OTHER), counts, "{case:?}");
-                assert!(peers.down(&cluster, id(MEMBER), LATER).is_empty(), "only the founder says who is down");
+                // Nobody but the founder says who is down, and of the founder its silence does.
+                let down = peers.down(&cluster, id(MEMBER), LATER);
+                assert!(down.iter().all(|uid| *uid == cluster.founder_uid), "{case:?}: {down:?}");
             }
         }
     }
@@ -313,7 +315,7 @@ fn the_founder_judges_who_is_down_and_the_others_believe_it() {
     let message = Message { ask: Ask::Beat, stamp: cluster.stamp(), endpoint: None };
     let heard = founder.hear(&mut cluster, id(FOUNDER), (id(MEMBER), true), &message, LATER);
     assert_eq!((heard.0.down.as_slice(), heard.1), (&[OTHER][..], Consequence::Nothing));
-    let mut peers = Peers::new(BEAT, 5, 0);
+    let mut peers = Peers::new(BEAT, 5, LATER);
     let down = |peers: &Peers| peers.down(&cluster, id(MEMBER), LATER);
     assert!(down(&peers).is_empty(), "of itself a member knows nothing");
     peers.answered(&cluster, id(MEMBER), id(FOUNDER), &heard.0, LATER);
@@ -321,8 +323,34 @@ fn the_founder_judges_who_is_down_and_the_others_believe_it() {
     // It passes on what it heard, and hears of the end of it.
     let (answer, _) = peers.hear(&mut cluster.clone(), id(MEMBER), (id(OTHER), true), &message, LATER);
     assert_eq!(answer.down, [OTHER]);
+    // That the founder is silent it finds by itself.
+    assert_eq!(peers.down(&cluster, id(MEMBER), LATER + 3 * BEAT), [OTHER]);
+    assert_eq!(peers.down(&cluster, id(MEMBER), LATER + 3 * BEAT + 1), [OTHER, FOUNDER]);
     peers.answered(&cluster, id(MEMBER), id(FOUNDER), &Answer { down: Vec::new(), ..heard.0 }, LATER);
     assert!(down(&peers).is_empty());
+}
+
+#[test]
+fn a_founder_that_admits_nobody_changes_nothing() {
+    let (mut cluster, mut peers) = nodes();
+    cluster.members.push(Member { status: MemberStatus::Provisioning, ..member(4) }).unwrap();
+    let late = LATER + 60_001;
+    assert!(peers.is_to_lapse(&cluster, id(FOUNDER), late) && !peers.is_to_lapse(&cluster, id(MEMBER), late));
+    let ahead = Stamp { revision: cluster.revision + 1, ..cluster.stamp() };
+    let beat = Message { ask: Ask::Beat, stamp: ahead, endpoint: None };
+    peers.hear(&mut cluster, id(FOUNDER), (id(MEMBER), true), &beat, LATER);
+    assert_eq!(peers.bar, Some(Bar::RolledBack));
+    assert!(!peers.is_to_lapse(&cluster, id(FOUNDER), late));
+    // Nor does it know anybody as a member who was not one.
+    let before = cluster.clone();
+    let confirm = Message { ask: Ask::Confirm, stamp: cluster.stamp(), endpoint: None };
+    let (answer, consequence) = peers.hear(&mut cluster, id(FOUNDER), (id(4), true), &confirm, LATER);
+    assert_eq!((answer.word, consequence, &cluster), (Word::Elsewhere, Consequence::Nothing, &before));
+    // A recovery begins another epoch, and with it this is over.
+    peers.has_kept(&cluster, cluster.epoch);
+    assert!(peers.bar.is_some());
+    peers.has_kept(&cluster, cluster.epoch - 1);
+    assert!(peers.bar.is_none());
 }
 
 #[test]

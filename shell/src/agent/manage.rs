@@ -2,7 +2,7 @@
 //! admission: it is made of the newest record, and nobody hears of it before that is durable.
 
 use bootstrapd_core::api::Managed;
-use bootstrapd_core::cluster::{Cluster, Member};
+use bootstrapd_core::cluster::Cluster;
 use bootstrapd_core::failure::Violation;
 use bootstrapd_core::license;
 use bootstrapd_core::machine::PathRole;
@@ -170,7 +170,7 @@ impl Agent {
     fn check_other(&mut self, uid: u32, reply: &mut Reply<'_>) -> Step {
         let trouble = self.cluster.as_deref().and_then(|cluster| {
             let member = cluster.member(uid)?;
-            Some(check::judge_other(member, self.is_missed(cluster)(member)))
+            Some(check::judge_other(member, self.is_down(cluster)(member)))
         });
         match trouble {
             None => self.error(404, http::error_code(404), "no node has this uid", reply),
@@ -178,14 +178,6 @@ impl Agent {
                 self.document(200, "", reply, |_, writer| check::write_node(uid, trouble.as_ref(), writer))
             }
         }
-    }
-
-    /// Who is down, a founder that is silent included: of that nobody tells its members.
-    fn is_missed<'a>(&'a self, cluster: &'a Cluster) -> impl Fn(&Member) -> bool + 'a {
-        let (own, now) = (self.machine.node_id(), self.clock.uptime_ms);
-        let is_silent = self.others.peers.silence(cluster, own, now).is_some();
-        let is_down = self.is_down(cluster);
-        move |member| is_down(member) || (is_silent && member.uid == cluster.founder_uid)
     }
 
     fn own_uid(&self) -> Option<u32> {
@@ -233,7 +225,7 @@ impl Agent {
         let mut page = super::Page::new(CHECK_BYTES_MAX);
         page.write(|writer: &mut Writer<'_>| match uid {
             Some(uid) => check::write_node(uid, trouble.as_ref(), writer),
-            None => check::write_cluster(cluster, own, trouble.as_ref(), self.is_missed(cluster), writer),
+            None => check::write_cluster(cluster, own, trouble.as_ref(), self.is_down(cluster), writer),
         });
         page.bytes().to_vec()
     }

@@ -92,6 +92,7 @@ impl Agent {
     }
 
     pub(super) fn attempt_ended(&mut self) {
+        self.others.confirmations = 0;
         let founded = self.founded.take();
         if let (Some(membership), Some(cluster)) = (self.machine.membership(), founded) {
             log::info("bootstrap completed", &[("cluster", &cluster.name), ("uid", &membership.uid)]);

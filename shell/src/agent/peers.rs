@@ -56,8 +56,10 @@ pub(super) struct Others {
     challenges: u64,
     /// The last challenge that each node has answered: none counts twice.
     answered: Vec<(Id, u64)>,
+    /// Who is being asked for a beat. Where many are silent that takes long, and nobody is asked twice meanwhile.
+    asked: Vec<Id>,
     /// How often this attempt has asked to be known as a member.
-    confirmations: u32,
+    pub(super) confirmations: u32,
     /// Checks that wait for what the worker finds: the answer's number, and the only node that it is about.
     #[cfg(feature = "management")]
     pub(super) checks: Vec<(u32, Option<u32>)>,
@@ -89,6 +91,7 @@ impl Others {
             challenge_key: secret::random()?,
             challenges: 0,
             answered: Vec::new(),
+            asked: Vec::new(),
             confirmations: 0,
             #[cfg(feature = "management")]
             checks: Vec::new(),
@@ -124,13 +127,11 @@ impl Agent {
         self.expire_proofs();
         let Some(cluster) = self.cluster.as_deref().filter(|_| self.machine.is_member()) else { return };
         let asked = self.others.peers.beat(cluster, own, now);
-        let lapsed = !self.others.habits.is_shared
-            && cluster.is_founder(own)
-            && cluster.has_lapsed(&self.others.peers.liveness, now);
+        let is_to_lapse = self.others.peers.is_to_lapse(cluster, own, now);
         for node_id in asked {
             self.ask(node_id, Ask::Beat, Duration::ZERO);
         }
-        if lapsed {
+        if is_to_lapse {
             let mut draft = self.draft();
             if draft.as_mut().is_some_and(|draft| draft.lapse(&self.others.peers.liveness, now)) {
                 self.stage(draft);
@@ -181,5 +182,7 @@ pub(super) fn write(write: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     // What is too long comes out as nothing, which is no message.
     let length = writer.finish().unwrap_or_default();
     buffer.truncate(length);
+    // It may wait for a while.
+    buffer.shrink_to_fit();
     buffer
 }

@@ -49,8 +49,13 @@ pub enum Told {
 impl Question {
     // Not inlined: what it needs of the stack stays resident.
     #[inline(never)]
-    pub(super) fn run(&self) -> io::Result<Told> {
-        let end = Instant::now().checked_add(PATIENCE).ok_or(ErrorKind::TimedOut)?;
+    pub(super) fn run(&self, beat: Duration) -> io::Result<Told> {
+        let patience = match self.ask {
+            // Who is silent must not keep this node from its own beats.
+            Ask::Beat => beat.checked_div(2).unwrap_or(beat).min(PATIENCE),
+            Ask::Record | Ask::Confirm | Ask::Follow => PATIENCE,
+        };
+        let end = Instant::now().checked_add(patience).ok_or(ErrorKind::TimedOut)?;
         let mut exchange = connect(self.endpoint, end, self.allow_plaintext, None)?;
         let (status, challenge) = exchange.call("GET", CHALLENGE, b"")?;
         if status != 200 || challenge.len() != CHALLENGE_BYTES {

@@ -251,6 +251,7 @@ impl Agent {
     }
 
     fn ended(&mut self, moment: &mut Moment<'_>) {
+        self.confirmations = 0;
         let founded = self.founded.take();
         if let (Some(_), Some(cluster)) = (self.machine.membership(), founded) {
             self.cluster = Some(cluster);

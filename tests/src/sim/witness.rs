@@ -32,6 +32,11 @@ impl Witness {
         *self = Self { since_ms: now_ms, complaints, ..Self::default() };
     }
 
+    /// Another epoch has begun: what was wrong in the one before is over.
+    pub(super) fn begins_epoch(&mut self) {
+        self.bar = None;
+    }
+
     fn complain(&mut self, holds: bool, why: impl FnOnce() -> String) {
         if !holds {
             self.complaints.push(why());
@@ -81,7 +86,8 @@ impl Witness {
             return;
         }
         let member = after.member_of(from).filter(|member| is_known && member.is_active());
-        if let (Ask::Beat, Word::Done, Some(member)) = (message.ask, answer.word, member) {
+        // A founder that may admit nobody changes nothing at all.
+        if let (None, Ask::Beat, Word::Done, Some(member)) = (self.bar, message.ask, answer.word, member) {
             let waits = after.members.iter().any(|other| other.uid == member.uid && !other.is_active());
             self.complain(!waits, || format!("the node {from} is alive, and another one still gets its number"));
         }
@@ -103,8 +109,11 @@ impl Witness {
     /// It is time for a beat, and these are asked.
     pub(super) fn beats(&mut self, home: &Cluster, own: Id, asked: &[Id]) {
         let is_other = |member: &&Member| member.node_id != own && member.uid != home.founder_uid;
-        let has_choice = home.members.iter().filter(is_other).count() > 1;
         let [_, other] = asked else { return };
+        let others = || home.members.iter().filter(is_other);
+        // Who is about to replace itself stands there twice, and has two turns.
+        let is_once = others().filter(|member| member.node_id == *other).count() == 1;
+        let has_choice = is_once && others().count() > 1;
         if home.is_founder(own) {
             return;
         }

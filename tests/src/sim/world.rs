@@ -136,7 +136,11 @@ impl World {
     fn act<T>(&mut self, place: usize, act: impl FnOnce(&mut Agent, &mut Moment<'_>) -> T) -> Option<T> {
         let Self { places, random, buffer, now_ms, .. } = self;
         let mut moment = Moment { now_ms: *now_ms, random, buffer };
-        places[place].agent.as_mut().map(|agent| act(agent, &mut moment))
+        places[place].agent.as_mut().map(|agent| {
+            // As at each turn of the loop.
+            agent.peers.liveness.look(moment.now_ms);
+            act(agent, &mut moment)
+        })
     }
 
     /// The agents that run, and where.

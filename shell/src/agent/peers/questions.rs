@@ -25,7 +25,14 @@ impl Agent {
         let Some((member, me)) = cluster.member_of(to).zip(cluster.member_of(own)) else { return };
         let keys = vec![me.key, seal::common_key(cluster)];
         let message = Message { ask, stamp: cluster.stamp(), endpoint: None };
-        self.question(to, member.endpoint, keys, &message, after);
+        let endpoint = member.endpoint;
+        if ask == Ask::Beat {
+            if self.others.asked.contains(&to) {
+                return;
+            }
+            self.others.asked.push(to);
+        }
+        self.question(to, endpoint, keys, &message, after);
     }
 
     /// Invites a member to follow this founder, by what only those know who have a record with that member in it.
@@ -74,6 +81,9 @@ impl Agent {
 
     /// What a member said to a question.
     pub(in crate::agent) fn told(&mut self, by: Id, ask: Ask, told: Told) {
+        if ask == Ask::Beat {
+            self.others.asked.retain(|asked| *asked != by);
+        }
         if ask == Ask::Confirm && self.machine.adopted().is_some() {
             return self.told_of_confirmation(by, &told);
         }
@@ -104,9 +114,6 @@ impl Agent {
 
     /// What came of a confirmation.
     pub(in crate::agent) fn confirmed(&mut self, confirmed: Confirmed) {
-        if confirmed != Confirmed::Unanswered {
-            self.others.confirmations = 0;
-        }
         let next = self.handle(Who::Attempt, Event::Confirmed(confirmed));
         self.drive(Who::Attempt, next);
     }

@@ -53,7 +53,10 @@ impl Agent {
             if self.others.staged.as_ref().is_some_and(|staged| staged.stamp() == kept.stamp()) {
                 self.others.staged = None;
             }
-            *(if self.machine.is_member() { &mut self.cluster } else { &mut self.founded }) = Some(kept);
+            let place = if self.machine.is_member() { &mut self.cluster } else { &mut self.founded };
+            let epoch = place.as_ref().map_or(kept.epoch, |before| before.epoch);
+            self.others.peers.has_kept(&kept, epoch);
+            *place = Some(kept);
         }
         let durable = self.cluster.as_deref().map(Cluster::age);
         let failed = result.is_err();

@@ -36,7 +36,7 @@ impl Agent {
         for node_id in asked {
             self.ask(node_id, Ask::Beat, 0);
         }
-        if cluster.is_founder(own) && cluster.has_lapsed(&self.peers.liveness, now) {
+        if self.peers.is_to_lapse(&cluster, own, now) {
             let mut draft = self.draft().unwrap();
             if draft.lapse(&self.peers.liveness, now) {
                 self.stage(Rc::new(draft));
@@ -110,9 +110,6 @@ impl Agent {
 
     /// What came of a confirmation.
     pub(super) fn confirmed(&mut self, confirmed: Confirmed, moment: &mut Moment<'_>) {
-        if confirmed != Confirmed::Unanswered {
-            self.confirmations = 0;
-        }
         if confirmed == Confirmed::Unknown {
             self.disowned.clone_from(&self.founded);
         }
@@ -188,7 +185,13 @@ impl Agent {
             if self.staged.as_ref().is_some_and(|staged| staged.stamp() == kept.stamp()) {
                 self.staged = None;
             }
-            *(if self.machine.is_member() { &mut self.cluster } else { &mut self.founded }) = Some(kept);
+            let place = if self.machine.is_member() { &mut self.cluster } else { &mut self.founded };
+            let epoch = place.as_ref().map_or(kept.epoch, |before| before.epoch);
+            self.peers.has_kept(&kept, epoch);
+            if kept.epoch > epoch {
+                self.witness.begins_epoch();
+            }
+            *place = Some(kept);
         }
         let durable = self.cluster.as_deref().map(Cluster::age);
         let pending = std::mem::take(&mut self.pending).into_iter();
