@@ -42,6 +42,8 @@ pub struct Cluster {
     pub next_uid: u32,
     /// The node that founded this epoch.
     pub founder_uid: u32,
+    /// Whether the record is in a store that all members share: its founder must not take itself for its only writer then.
+    pub is_shared: bool,
     /// As given; compared without case.
     pub name: String<CLUSTER_NAME_BYTES_MAX>,
     /// When the cluster was created.
@@ -175,6 +177,7 @@ impl Cluster {
             revision: 1,
             next_uid: FOUNDER_UID.saturating_add(1),
             founder_uid: FOUNDER_UID,
+            is_shared: false,
             name: config.cluster.name.clone(),
             created_time: now,
             wait_command: config.cluster.wait_command,

@@ -373,7 +373,10 @@ impl Machine {
     /// The cluster that [`Effect::Found`] is about, from the seed that the shell made.
     #[must_use]
     pub fn found(&self, seed: Seed, facts: &NodeInfo, now: Timestamp) -> Cluster {
-        Cluster::found(seed, self.member(facts), &self.config, self.terms.clone(), facts.settings.clone(), now)
+        let (terms, settings) = (self.terms.clone(), facts.settings.clone());
+        let mut cluster = Cluster::found(seed, self.member(facts), &self.config, terms, settings, now);
+        cluster.is_shared = self.is_shared;
+        cluster
     }
 
     fn member(&self, facts: &NodeInfo) -> Member {
@@ -392,6 +395,7 @@ impl Machine {
     ) -> Result<Membership, Failure> {
         let uid = self.config.node.identity.uid.map_or(crate::cluster::FOUNDER_UID, core::num::NonZero::get);
         cluster.recover(uid, self.member(facts), recovery)?;
+        cluster.is_shared = self.is_shared;
         Ok(Membership { cluster_id: cluster.cluster_id, epoch: cluster.epoch, uid })
     }
 }

@@ -77,6 +77,15 @@ impl Places {
     }
 }
 
+impl Boot {
+    /// Whether the node `own` is the founder of a cluster whose record is in a store that all members share.
+    #[must_use]
+    pub fn founds_in_store(&self, own: Id) -> bool {
+        let founds = |copy: &Cluster| copy.is_shared && copy.is_founder(own);
+        [&self.cluster, &self.adopted].into_iter().flatten().any(|copy| founds(copy))
+    }
+}
+
 /// Reads the records in `places`, whose lock is held, makes `machine` the node that they tell of, and mends what a
 /// crash left. Where nothing can be said of the node, the machine stays blank.
 ///

@@ -112,10 +112,11 @@ impl Member {
         Ok(Self { machine, cluster, pair })
     }
 
-    /// Begins a new epoch, of which this node is the founder.
-    fn begin_epoch(&mut self) -> Result<(), Ended> {
+    /// Begins a new epoch, of which this node is the founder, in a store that all members share or not.
+    fn begin_epoch(&mut self, is_shared: bool) -> Result<(), Ended> {
         let tag = secret::random().map_err(|error| (exit::CONFIG, error.to_string()))?;
         let begun = self.cluster.recover_in_place(self.machine.node_id(), Id(tag));
+        self.cluster.is_shared = is_shared;
         begun.map_err(|failure| refused(&failure.message))
     }
 
@@ -134,7 +135,7 @@ fn found_again(values: &Values) -> Result<(), Ended> {
     let shared = serve::shared(values, "store", serve::habits(values).map_err(|problem| (exit::USAGE, problem))?)?;
     let offline = Offline::open(values)?;
     let mut member = Member::load(&offline)?;
-    member.begin_epoch()?;
+    member.begin_epoch(shared.is_some())?;
     let uid = member.cluster.founder_uid;
     let question = format!(
         "Make this node, uid {uid}, the founder of a new epoch? What was changed since this copy, and by others only, is lost."
@@ -142,7 +143,7 @@ fn found_again(values: &Values) -> Result<(), Ended> {
     agree(values, &member.about(), &question)?;
     // The store first: what it has counts, and this node follows it.
     if let Some(mut shared) = shared {
-        shared.found_again(&member.cluster, false).map_err(|why| refused(&why))?;
+        shared.found_again(&mut member.cluster, false).map_err(|why| (exit::REFUSED, why))?;
     }
     member.save()
 }
@@ -167,11 +168,11 @@ fn take_along(values: &Values) -> Result<(), Ended> {
     if !member.cluster.is_founder(member.machine.node_id()) {
         return Err(refused("this node is not the founder: move the record there, or recover in place here first"));
     }
-    member.begin_epoch()?;
+    member.begin_epoch(to.is_some())?;
     let question = "Take the record to its other store? All agents of the cluster must be at rest, and find it by their flags when they start again.";
     agree(values, &member.about(), question)?;
     if let Some(mut to) = to {
-        to.found_again(&member.cluster, true).map_err(|why| refused(&why))?;
+        to.found_again(&mut member.cluster, true).map_err(|why| (exit::REFUSED, why))?;
     }
     member.save()?;
     // Last: what is cut short before can be done again.

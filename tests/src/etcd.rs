@@ -26,23 +26,30 @@ pub struct Etcd {
     /// For clients, and for each other.
     addresses: Vec<(SocketAddr, SocketAddr)>,
     members: Vec<Option<Child>>,
+    options: Vec<String>,
 }
 
 impl Etcd {
     /// So many members, ready.
     pub fn start(count: usize) -> Self {
-        Self::of((0..count).map(|_| (free_address(), free_address())).collect())
+        Self::start_with(count, &[])
+    }
+
+    /// The same, with more options.
+    pub fn start_with(count: usize, options: &[&str]) -> Self {
+        Self::of((0..count).map(|_| (free_address(), free_address())).collect(), options)
     }
 
     /// One member, that others reach at this address.
     pub fn start_at(address: IpAddr) -> Self {
         let at = |free: SocketAddr| SocketAddr::new(address, free.port());
-        Self::of(vec![(at(free_address()), at(free_address()))])
+        Self::of(vec![(at(free_address()), at(free_address()))], &[])
     }
 
-    fn of(addresses: Vec<(SocketAddr, SocketAddr)>) -> Self {
+    fn of(addresses: Vec<(SocketAddr, SocketAddr)>, options: &[&str]) -> Self {
         let count = addresses.len();
-        let mut etcd = Self { directory: Directory::new(), addresses, members: Vec::new() };
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        let mut etcd = Self { directory: Directory::new(), addresses, members: Vec::new(), options };
         etcd.members.resize_with(count, || None);
         for member in 0..count {
             etcd.spawn(member);
@@ -64,6 +71,7 @@ impl Etcd {
         command.args(["--listen-client-urls", &url(client), "--advertise-client-urls", &url(client)]);
         command.args(["--listen-peer-urls", &url(peer), "--initial-advertise-peer-urls", &url(peer)]);
         command.args(["--initial-cluster", &all.join(","), "--unsafe-no-fsync"]);
+        command.args(&self.options);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.members[member] = Some(command.spawn().unwrap());
     }
@@ -77,6 +85,11 @@ impl Etcd {
     pub fn ask(&self, path: &str, body: &str) -> Option<String> {
         let living = self.addresses.iter().zip(&self.members).filter(|(_, member)| member.is_some());
         living.map(|((client, _), _)| *client).find_map(|client| post(client, path, body))
+    }
+
+    /// What the first member answers to whom it has given a token.
+    pub fn ask_as(&self, token: &str, path: &str, body: &str) -> Option<String> {
+        post_with(self.addresses[0].0, path, &format!("Authorization: {token}\r\n"), body)
     }
 
     /// Kills a member.
@@ -121,9 +134,13 @@ pub fn node_with(endpoints: &[SocketAddr], prefix: &str) -> Node {
 
 /// Posts JSON and reads the answer's body.
 pub fn post(to: SocketAddr, path: &str, body: &str) -> Option<String> {
+    post_with(to, path, "", body)
+}
+
+fn post_with(to: SocketAddr, path: &str, fields: &str, body: &str) -> Option<String> {
     let mut stream = TcpStream::connect(to).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
-    let head = format!("POST {path} HTTP/1.0\r\nHost: {to}\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!("POST {path} HTTP/1.0\r\nHost: {to}\r\n{fields}Content-Length: {}\r\n\r\n", body.len());
     stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -473,10 +474,25 @@ fn a_running_cluster_moves_to_etcd_and_back() {
     let refused = moved(&nodes[1], "embedded", &endpoints);
     assert!(refused.code == Some(73) && refused.errors.contains("not the founder"), "{refused:?}");
     assert_eq!(moved(&nodes[0], "embedded", "embedded").code, Some(64));
+    let copies = ["cluster.a", "cluster.b"].map(|name| {
+        let file = nodes[0].state_file("persistent/ccs").join(name);
+        let content = fs::read(&file).unwrap();
+        (file, content)
+    });
     let outcome = moved(&nodes[0], "embedded", &endpoints);
     assert_eq!(outcome.code, Some(0), "{outcome:?}");
     let again = moved(&nodes[0], "embedded", &endpoints);
     assert_eq!(again.code, Some(73), "it is there already: {again:?}");
+    // As if it had been cut short when the store had the record, and the disk had not.
+    for (file, content) in &copies {
+        fs::write(file, content).unwrap();
+    }
+    let again = moved(&nodes[0], "embedded", &endpoints);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    // A founder that does not look there would admit nodes by itself, with numbers that others are given too.
+    nodes[0].spawn();
+    assert_eq!(nodes[0].wait_exit(), Some(78));
+    assert!(nodes[0].log().contains("record is on etcd"), "{}", nodes[0].log());
     for node in &mut nodes {
         node.add_options(&["--store", &endpoints, "--store-prefix", "/m/"]);
         node.run();
@@ -614,7 +630,16 @@ fn many_members_admit_replace_and_are_killed_and_every_number_is_given_once() {
 
 #[test]
 fn a_store_with_users_lets_in_who_has_the_password() {
-    let etcd = etcd(1);
+    required("etcd");
+    let keys = bootstrapd_tests::Directory::new();
+    let (private, public) = (keys.join("private.pem"), keys.join("public.pem"));
+    for arguments in [&["genrsa", "-out", &private, "2048"][..], &["rsa", "-in", &private, "-pubout", "-out", &public]]
+    {
+        assert!(Command::new("openssl").args(arguments).stderr(Stdio::null()).status().unwrap().success());
+    }
+    // Tokens of this kind are good until anything changes of etcd's users.
+    let kind = format!("jwt,pub-key={public},priv-key={private},sign-method=RS256,ttl=10m");
+    let etcd = Etcd::start_with(1, &["--auth-token", &kind]);
     etcd.ask("/v3/auth/user/add", r#"{"name":"root","password":"r"}"#).unwrap();
     etcd.ask("/v3/auth/user/grant", r#"{"user":"root","role":"root"}"#).unwrap();
     etcd.ask("/v3/auth/enable", "{}").unwrap();
@@ -644,6 +669,11 @@ fn a_store_with_users_lets_in_who_has_the_password() {
     founder.create();
     join(&with(&login), &founder);
     lists(&founder, &[(1, "active"), (2, "active")]);
+    let token = etcd.ask("/v3/auth/authenticate", r#"{"name":"root","password":"r"}"#).unwrap();
+    let token: Value = serde_json::from_str(&token).unwrap();
+    etcd.ask_as(token["token"].as_str().unwrap(), "/v3/auth/user/add", r#"{"name":"other","password":"o"}"#).unwrap();
+    join(&with(&login), &founder);
+    lists(&founder, &[(1, "active"), (2, "active"), (3, "active")]);
 }
 
 #[test]

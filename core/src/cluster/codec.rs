@@ -10,6 +10,9 @@ use crate::fields::Fields;
 use crate::record::{Hex, Id, Kind, Record};
 use crate::write::Writer;
 
+/// The store that all members share.
+const SHARED: &str = "etcd";
+
 impl Record for Cluster {
     const KIND: Kind = Kind::Cluster;
 
@@ -18,6 +21,9 @@ impl Record for Cluster {
         writer.name("epoch_tag").display(self.epoch_tag).name("revision").number(self.revision);
         writer.name("next_uid").number(u64::from(self.next_uid));
         writer.name("founder_uid").number(u64::from(self.founder_uid));
+        if self.is_shared {
+            writer.name("store").text(SHARED);
+        }
         writer.name("name").text(&self.name).name("created_time").time(self.created_time);
         writer.name("wait_command").bool(self.wait_command).name("use_internal_ipv6").bool(self.use_internal_ipv6);
         write_policy(&self.policy, writer.name("policy"));
@@ -54,6 +60,10 @@ impl Record for Cluster {
         fields.open('{').name("cluster_id").hex(&mut self.cluster_id.0).name("epoch").number(&mut self.epoch);
         fields.name("epoch_tag").hex(&mut self.epoch_tag.0).name("revision").number(&mut self.revision);
         fields.name("next_uid").number(&mut self.next_uid).name("founder_uid").number(&mut self.founder_uid);
+        // Left out where it is not so.
+        if fields.has("store") {
+            fields.word(&mut self.is_shared, &[true], |_| SHARED);
+        }
         fields.name("name").text(&mut self.name).name("created_time").time(&mut self.created_time);
         fields.name("wait_command").bool(&mut self.wait_command);
         fields.name("use_internal_ipv6").bool(&mut self.use_internal_ipv6);

@@ -114,6 +114,7 @@ fn cluster() -> Box<Cluster> {
         revision: 5,
         next_uid: 6,
         founder_uid: 1,
+        is_shared: true,
         name: text("My.Cluster"),
         created_time: at(1_409_311_189),
         wait_command: false,

@@ -1,32 +1,43 @@
 //! What is done with the record in the store while no agent runs: a recovery in place, and a move to or from there.
 
-use bootstrapd_core::cluster::Cluster;
+use bootstrapd_core::cluster::{Cluster, Key};
+use bootstrapd_core::record::Id;
 
 use super::{Shared, open, reason, sealed};
 use crate::etcd::{Fault, News, Swap};
 use crate::seal;
 
 impl Shared {
-    /// Makes `cluster`, a new epoch, the record; `is_new` where there must be none, else in the place of an older one.
+    /// Makes `cluster`, a new epoch, the record; `is_new` where there must be none, else in the place of an older one. Where
+    /// this was done before and cut short, what it has come to since takes the place of `cluster`.
     ///
     /// # Errors
     /// Why not, for people.
-    pub fn found_again(&mut self, cluster: &Cluster, is_new: bool) -> Result<(), String> {
-        let known = match self.etcd.look(0).map_err(because)?.news {
+    pub fn found_again(&mut self, cluster: &mut Box<Cluster>, is_new: bool) -> Result<(), String> {
+        let unchanged = |why: &str| format!("{why}: nothing was changed");
+        let known = match self.etcd.look(0).map_err(|fault| unchanged(&because(fault)))?.news {
             News::None | News::Absent => 0,
             News::Record(bytes, revision) => {
-                let older = open(&seal::common_key(cluster), &bytes);
-                let older = older.filter(|older| older.cluster_id == cluster.cluster_id && older.epoch < cluster.epoch);
-                if older.is_none() || is_new {
-                    return Err("the store has a record already, which is not an older one of this cluster".to_owned());
+                let stored = open(&seal::common_key(cluster), &bytes);
+                match stored.filter(|stored| stored.cluster_id == cluster.cluster_id) {
+                    // The same epoch of the same founder.
+                    Some(stored) if stored.epoch == cluster.epoch && founder(&stored) == founder(cluster) => {
+                        *cluster = stored;
+                        return Ok(());
+                    }
+                    Some(older) if older.epoch < cluster.epoch && !is_new => revision,
+                    Some(_) | None => {
+                        let why = "the store has a record already, which is not an older one of this cluster";
+                        return Err(unchanged(why));
+                    }
                 }
-                revision
             }
         };
-        let sealed = sealed(cluster).ok_or("the record is too long")?;
-        match self.etcd.swap(known, &sealed).map_err(because)? {
-            Swap::Done(_) => Ok(()),
-            Swap::Conflict(_) => Err("the store's record is being changed: end all agents first".to_owned()),
+        let sealed = sealed(cluster).ok_or_else(|| unchanged("the record is too long"))?;
+        match self.etcd.swap(known, &sealed) {
+            Ok(Swap::Done(_)) => Ok(()),
+            Ok(Swap::Conflict(_)) => Err(unchanged("the store's record is being changed: end all agents first")),
+            Err(fault) => Err(format!("{}: it may be done or not, so do it again", because(fault))),
         }
     }
 
@@ -54,6 +65,11 @@ impl Shared {
         let removed = self.etcd.remove(revision).map_err(because)?;
         if removed { Ok(()) } else { Err("the store's record is being changed: end all agents first".to_owned()) }
     }
+}
+
+/// Whose epoch it is, and by which key.
+fn founder(cluster: &Cluster) -> Option<(Id, &Key)> {
+    cluster.founder().map(|founder| (founder.node_id, &founder.key))
 }
 
 /// Why a store does not serve, for people.

@@ -165,7 +165,7 @@ mod tests {
     fn one_address_has_few_proofs_under_way_and_one_once_it_has_failed_often() {
         let registration = opaque::register(b"a", b"b", HashCost::Small).unwrap();
         let mut proofs = Proofs::default();
-        let mut begin = |proofs: &mut Proofs, source: IpAddr, now: u64| {
+        let begin = |proofs: &mut Proofs, source: IpAddr, now: u64| {
             let may = proofs.may_start(source, now);
             if may {
                 let (_, ke1) = opaque::Joiner::start(b"b").unwrap();
