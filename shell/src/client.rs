@@ -274,7 +274,7 @@ fn nodes(asked: &Asked) -> Result<(), Ended> {
 
 fn check_access(answer: &Answer) -> Result<(), Ended> {
     if matches!(answer.status, 401 | 403) {
-        let why = "access denied: give --user and --password-file";
+        let why = "access denied: give --user and --password-file, the right ones";
         return Err((exit::DENIED, why.to_owned()));
     }
     Ok(())

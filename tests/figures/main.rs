@@ -132,6 +132,7 @@ fn write(count: u64) {
 }
 
 fn measure(full: &str, small: &str) -> ExitCode {
+    bootstrapd_tests::use_program(full);
     let size = |path: &str| fs::metadata(path).unwrap_or_else(|error| panic!("{path}: {error}")).len();
     let get = || Request::get("/v1/bootstrap");
     let close = || get().header("Connection", "close");

@@ -16,7 +16,13 @@ use std::time::Instant;
 
 use bootstrapd_tests::sim::{self, Given, Store, Tally};
 
+const FLAGS: [&str; 6] = ["--seeds", "--from", "--places", "--store", "--tell", "--growth"];
+
 fn main() -> ExitCode {
+    if let Some(unknown) = std::env::args().skip(1).find(|word| word.starts_with('-') && !FLAGS.contains(&&**word)) {
+        eprintln!("{unknown} is not known here; flags are {}", FLAGS.join(" "));
+        return ExitCode::from(64);
+    }
     if std::env::args().any(|word| word == "--growth") {
         return grow();
     }

@@ -39,7 +39,7 @@ pub mod tls;
 pub use directory::{Directory, Snapshot};
 pub use http::{Answer, Connection, Request, basic};
 pub use node::{Node, STATE_FILES};
-pub use program::{Outcome, program, run, run_with, start};
+pub use program::{Outcome, program, run, run_with, start, use_program};
 pub use random::Random;
 pub use relay::{Pass, Relay, Way};
 

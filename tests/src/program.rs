@@ -7,11 +7,17 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::{env, thread};
 
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
 /// The binary, built on first use with the profile of the test itself. `BOOTSTRAPD_TEST_PROGRAM` names another one
 /// to test, such as a static build.
 pub fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| env::var_os("BOOTSTRAPD_TEST_PROGRAM").map_or_else(build, PathBuf::from))
+}
+
+/// Takes this one, from its first use on.
+pub fn use_program(path: &str) {
+    PROGRAM.set(path.into()).unwrap();
 }
 
 /// Cargo builds binaries for the tests of their own package only; this one is another package's.

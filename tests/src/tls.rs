@@ -125,6 +125,21 @@ impl Authority {
     }
 }
 
+/// A certificate that nobody else has signed, and that could sign others, as `openssl req -x509` makes it.
+pub fn self_signed(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Signed {
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut parameters = CertificateParams::new(names).unwrap();
+    parameters.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    change(&mut parameters);
+    let certificate = parameters.self_signed(&key).unwrap();
+    Signed {
+        certificate: pem("CERTIFICATE", certificate.der()),
+        key: pem("PRIVATE KEY", key.serialized_der()),
+        fingerprint: fingerprint(certificate.der()),
+    }
+}
+
 fn pem(label: &str, der: &[u8]) -> String {
     use base64ct::Encoding as _;
     let text = base64ct::Base64::encode_string(der);

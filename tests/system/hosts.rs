@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bootstrapd_tests::body::{self, PASSWORD, USER};
 use bootstrapd_tests::cluster::{join_body, join_body_with, join_fails, listed, lists, uid};
 use bootstrapd_tests::etcd::{Etcd, store};
-use bootstrapd_tests::{Answer, Connection, Node, Random, Request, tls, within};
+use bootstrapd_tests::{Answer, Connection, Directory, Node, Random, Request, program, run, tls, within};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 
@@ -194,6 +194,11 @@ fn without_plain_http_hosts_are_one_cluster_over_tls_and_clients_must_speak_it()
         assert_eq!(secure(joiner, &Request::post("/v1/bootstrap/join_cluster", body)).status, 200);
         completed(joiner);
     }
+    // Whoever waits in plain HTTP is told so at once: it would not be answered next time, either.
+    let start_of_wait = Instant::now();
+    let outcome = run(&["wait", "--url", &format!("http://{}", founder.address())]);
+    assert!(outcome.code == Some(69) && outcome.errors.contains("use https"), "{outcome:?}");
+    assert!(start_of_wait.elapsed() < Duration::from_secs(10));
     // They beat, over TLS as well.
     thread::sleep(Duration::from_secs(4));
     let nodes = secure(&founder, &Request::get("/v1/nodes").login(USER, PASSWORD)).json();
@@ -223,6 +228,26 @@ fn without_plain_http_hosts_are_one_cluster_over_tls_and_clients_must_speak_it()
         });
         assert_eq!(status["error_details"]["nodes_tried"][0]["reason"], reason, "{status}");
     }
+}
+
+#[test]
+fn a_name_server_that_says_nothing_takes_no_more_time_than_there_is() {
+    let directory = Directory::new();
+    let servers = directory.write("resolv.conf", "nameserver 192.0.2.1\n");
+    // What is sent to that server is swallowed.
+    let script = format!(
+        "mount --bind {servers} /etc/resolv.conf && ip link set lo up && ip link add dummy1 type dummy && \
+         ip addr add 192.0.2.2/24 dev dummy1 && ip link set dummy1 up && exec \"$@\""
+    );
+    let start = Instant::now();
+    let output = required("unshare")
+        .args(["--mount", "--net", "sh", "-c", &script, "sh", program().to_str().unwrap()])
+        .args(["wait", "--timeout", "2", "--url", "http://node.example:9443"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(75), "{output:?}");
+    let took = start.elapsed();
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(6), "{took:?}");
 }
 
 #[test]

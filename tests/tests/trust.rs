@@ -139,6 +139,27 @@ fn an_authority_is_trusted_for_the_names_that_it_has_signed() {
 }
 
 #[test]
+fn a_certificate_that_is_named_itself_is_trusted_though_it_could_sign_others() {
+    let over = |parameters: &mut rcgen::CertificateParams| parameters.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    let cases = [
+        (tls::self_signed(&["127.0.0.1"], |_| {}), DONE),
+        (tls::self_signed(&["127.0.0.2"], |_| {}), UNREACHABLE),
+        (tls::self_signed(&["127.0.0.1"], over), UNREACHABLE),
+    ];
+    let other = tls::self_signed(&["127.0.0.1"], |_| {});
+    for (signed, code) in cases {
+        let mut node = certified(&signed);
+        node.run();
+        let [own, others] =
+            [("own.pem", &signed), ("others.pem", &other)].map(|(name, signed)| file(&node, name, &signed.certificate));
+        let outcome = run(&["status", "--url", &https(&node), "--cacert", &own]);
+        assert_eq!(outcome.code, code, "{outcome:?}");
+        let outcome = run(&["status", "--url", &https(&node), "--cacert", &others]);
+        assert_eq!(outcome.code, UNREACHABLE, "{outcome:?}");
+    }
+}
+
+#[test]
 fn a_whole_bootstrap_goes_over_tls() {
     let node = Node::start();
     let trusts = ["--url", &https(&node), "--fingerprint", &node.fingerprint()];

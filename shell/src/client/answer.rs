@@ -26,7 +26,11 @@ impl Answer {
 }
 
 fn problems(document: &str) -> Vec<String> {
-    details(document, "problems", |find| Some(format!("{}: {}", find("pointer")?, find("message")?)))
+    details(document, "problems", |find| {
+        let (pointer, message) = (find("pointer")?, find("message")?);
+        // The whole body's is empty.
+        Some(if pointer.is_empty() { message } else { format!("{pointer}: {message}") })
+    })
 }
 
 /// A member of a failure, in a status document or by itself.

@@ -15,10 +15,10 @@ const COLUMNS_MAX: usize = 80;
 
 const EXITS: [(u8, &str); 8] = [
     (exit::DONE, "done"),
-    (exit::FAILED, "the bootstrap ended in error"),
+    (exit::FAILED, "the bootstrap ended in error, or in a validation would"),
     (exit::USAGE, "the command line is wrong"),
-    (exit::UNREACHABLE, "the service cannot be reached"),
-    (exit::REFUSED, "refused: in progress, or already in a cluster"),
+    (exit::UNREACHABLE, "the service cannot be reached, is not trusted, or cannot tell"),
+    (exit::REFUSED, "refused: in progress, already in a cluster, or not to be done offline now"),
     (exit::TIMED_OUT, "timed out"),
     (exit::DENIED, "access denied"),
     (exit::CONFIG, "the configuration is wrong"),

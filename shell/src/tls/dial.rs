@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use base64ct::{Base64, Encoding as _};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, InconsistentKeys, InvalidMessage, RootCertStore,
-    SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, InconsistentKeys, InvalidMessage,
+    RootCertStore, SignatureScheme,
 };
 use zeroize::Zeroizing;
 
@@ -199,6 +200,17 @@ fn config(trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
     Ok(Arc::new(config))
 }
 
+/// Whether all that is wrong with a server's certificate is that it could sign others.
+fn is_authority(error: &Error) -> bool {
+    matches!(error, Error::InvalidCertificate(CertificateError::Other(why)) if why.0.to_string() == "CaUsedAsEndEntity")
+}
+
+/// Whether a certificate is itself one of those that are trusted.
+fn is_one_of(roots: &RootCertStore, certificate: &CertificateDer<'_>) -> bool {
+    let mut own = RootCertStore::empty();
+    own.add(certificate.clone().into_owned()).is_ok() && own.roots.iter().all(|own| roots.roots.contains(own))
+}
+
 /// Looks at a server's certificate.
 #[derive(Debug)]
 struct Judge {
@@ -221,7 +233,12 @@ impl ServerCertVerifier for Judge {
                 let verifier =
                     WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(&self.provider)).build();
                 let verifier = verifier.map_err(|error| Error::General(error.to_string()))?;
-                return verifier.verify_server_cert(certificate, others, name, ocsp, now);
+                let judged = verifier.verify_server_cert(certificate, others, name, ocsp, now);
+                if !judged.as_ref().is_err_and(is_authority) || !is_one_of(roots, certificate) {
+                    return judged;
+                }
+                // Nobody else vouches for it, nor need: its key was shown, and its time was looked at before.
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
             }
             Trust::Nobody => return Err(Error::General(format!("its SHA-256 is {}", fingerprint(certificate)))),
             Trust::Fingerprint(expected) => {
