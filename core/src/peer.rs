@@ -173,10 +173,12 @@ impl Peers {
         !self.is_shared && self.bar.is_none() && cluster.is_founder(own)
     }
 
-    /// This node's copy is `cluster` now, in the place of one of `epoch`: what was wrong in an epoch is over with it.
-    pub fn has_kept(&mut self, cluster: &Cluster, epoch: u32) {
+    /// This node's copy is `cluster` now, in the place of one of `epoch`: what was wrong in an epoch is over with it, and its
+    /// founder has just been there.
+    pub fn has_kept(&mut self, cluster: &Cluster, epoch: u32, now_ms: u64) {
         if cluster.epoch > epoch {
             self.bar = None;
+            self.founder_answered_ms = now_ms;
         }
     }
 
@@ -233,12 +235,13 @@ impl Peers {
     }
 
     /// For how many seconds the founder has been silent, where that is too long; a founder is never silent to itself, nor is
-    /// one missed where members meet in a store.
+    /// one missed where members meet in a store, or by a member that was asleep itself.
     #[must_use]
     pub fn silence(&self, cluster: &Cluster, own: Id, now_ms: u64) -> Option<u64> {
         let silence = now_ms.saturating_sub(self.founder_answered_ms);
         let is_silent = silence > self.beat_ms.saturating_mul(SILENT_BEATS);
-        (is_silent && !self.is_shared && !cluster.is_founder(own)).then_some(silence / 1000)
+        let counts = !self.is_shared && !cluster.is_founder(own) && self.liveness.is_settled(now_ms);
+        (is_silent && counts).then_some(silence / 1000)
     }
 
     /// What the answer of the node `by` means to a joiner that asked for confirmation with the copy `cluster`.

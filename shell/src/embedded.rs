@@ -62,7 +62,7 @@ impl Shared {
         match *self {}
     }
 
-    pub fn found_again(&mut self, _: &Cluster, _: bool) -> Result<(), String> {
+    pub fn found_again(&mut self, _: &mut Box<Cluster>, _: bool) -> Result<(), String> {
         match *self {}
     }
 

@@ -136,6 +136,17 @@ impl Mismatch {
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref().and_then(|inner| inner.downcast_ref())
     }
+
+    /// Whether all that is wrong is that the certificate is not good yet, by this machine's clock.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn is_early(&self) -> bool {
+        match self {
+            // As rustls calls it.
+            Self::Untrusted(why) => why.starts_with("NotValidYet"),
+            Self::Plain => false,
+        }
+    }
 }
 
 impl fmt::Display for Mismatch {

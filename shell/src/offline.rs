@@ -159,16 +159,23 @@ fn take_along(values: &Values) -> Result<(), Ended> {
     let offline = Offline::open(values)?;
     let mut member = Member::load(&offline)?;
     let mut emptied = None;
+    let mut is_there = false;
     if let Some(mut from) = from {
         let (stored, revision) = from.fetch(&member.cluster).map_err(|why| refused(&why))?;
-        member.cluster = stored;
+        // This was done before, up to its last step: what is here has gone on since.
+        is_there = !member.cluster.is_shared && stored.is_succeeded_by(&member.cluster);
+        if !is_there {
+            member.cluster = stored;
+        }
         emptied = Some((from, revision));
     }
     // Its copy is the newest where there is no store; and a founder that finds another one takes itself for overtaken.
     if !member.cluster.is_founder(member.machine.node_id()) {
         return Err(refused("this node is not the founder: move the record there, or recover in place here first"));
     }
-    member.begin_epoch(to.is_some())?;
+    if !is_there {
+        member.begin_epoch(to.is_some())?;
+    }
     let question = "Take the record to its other store? All agents of the cluster must be at rest, and find it by their flags when they start again.";
     agree(values, &member.about(), question)?;
     if let Some(mut to) = to {

@@ -70,8 +70,8 @@ fn start(values: &Values) -> Result<(), Failed> {
     }
     let (mut boot, mut keeper) = boot_aside(&places, &mut machine, files).map_err(cannot)?;
     // It would take itself for the only one that writes.
-    if !habits.is_shared && boot.founds_in_store(machine.node_id()) {
-        let why = "the cluster's record is on etcd: say where by --store, or take it from there by `bootstrapd move`";
+    if !habits.is_shared && !machine.is_expelled() && boot.founds_in_store(machine.node_id()) {
+        let why = "the cluster's record is on etcd: say where by --store, take it from there by `bootstrapd move`, or start over by `bootstrapd reset`";
         return Err((exit::CONFIG, why.to_owned()));
     }
     if let Some(guests) = guests {

@@ -336,7 +336,9 @@ impl Shared {
     }
 
     /// Makes a draft of the copy the record, unless that has changed meanwhile. Whether it is.
-    fn write(&mut self, draft: Box<Cluster>) -> Result<bool, Stop> {
+    fn write(&mut self, mut draft: Box<Cluster>) -> Result<bool, Stop> {
+        // An older program did not say so.
+        draft.is_shared = true;
         let Some(sealed) = sealed(&draft) else { return Ok(false) };
         match self.etcd.swap(self.revision, &sealed)? {
             Swap::Done(revision) => {

@@ -109,7 +109,9 @@ fn take(stream: &mut TcpStream) {
     let mut answer = [0; 8_192];
     let mut taken = 0;
     loop {
-        taken += stream.read(&mut answer[taken..]).unwrap();
+        let count = stream.read(&mut answer[taken..]).unwrap();
+        assert_ne!(count, 0, "the answer is cut off, or too long");
+        taken += count;
         let text = std::str::from_utf8(&answer[..taken]).unwrap();
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");

@@ -326,6 +326,11 @@ fn the_founder_judges_who_is_down_and_the_others_believe_it() {
     // That the founder is silent it finds by itself.
     assert_eq!(peers.down(&cluster, id(MEMBER), LATER + 3 * BEAT), [OTHER]);
     assert_eq!(peers.down(&cluster, id(MEMBER), LATER + 3 * BEAT + 1), [OTHER, FOUNDER]);
+    // Unless it was asleep itself.
+    let mut asleep = peers.clone();
+    asleep.liveness.look(LATER + 9 * BEAT);
+    assert_eq!(asleep.down(&cluster, id(MEMBER), LATER + 9 * BEAT), [OTHER]);
+    assert_eq!(asleep.down(&cluster, id(MEMBER), LATER + 12 * BEAT + 1), [OTHER, FOUNDER]);
     peers.answered(&cluster, id(MEMBER), id(FOUNDER), &Answer { down: Vec::new(), ..heard.0 }, LATER);
     assert!(down(&peers).is_empty());
 }
@@ -347,10 +352,10 @@ fn a_founder_that_admits_nobody_changes_nothing() {
     let (answer, consequence) = peers.hear(&mut cluster, id(FOUNDER), (id(4), true), &confirm, LATER);
     assert_eq!((answer.word, consequence, &cluster), (Word::Elsewhere, Consequence::Nothing, &before));
     // A recovery begins another epoch, and with it this is over.
-    peers.has_kept(&cluster, cluster.epoch);
-    assert!(peers.bar.is_some());
-    peers.has_kept(&cluster, cluster.epoch - 1);
-    assert!(peers.bar.is_none());
+    peers.has_kept(&cluster, cluster.epoch, late);
+    assert!(peers.bar.is_some() && peers.silence(&cluster, id(MEMBER), late).is_some());
+    peers.has_kept(&cluster, cluster.epoch - 1, late);
+    assert!(peers.bar.is_none() && peers.silence(&cluster, id(MEMBER), late).is_none());
 }
 
 #[test]

@@ -171,7 +171,9 @@ impl Agent {
     /// The members that are down, as far as this node knows.
     pub(super) fn is_down<'a>(&'a self, cluster: &'a Cluster) -> impl Fn(&Member) -> bool + 'a {
         let down = self.others.peers.down(cluster, self.machine.node_id(), self.clock.uptime_ms);
-        move |member| down.contains(&member.uid)
+        // Who was sent away hears of nobody any more.
+        let hears = self.machine.is_member();
+        move |member| hears && down.contains(&member.uid)
     }
 }
 

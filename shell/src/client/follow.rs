@@ -48,8 +48,8 @@ pub(super) fn follow(asked: &Asked, mut open: bool) -> Result<(), Ended> {
                 }
                 Err((_, message)) => (exit::TIMED_OUT, format!("timed out: {message}")),
             },
-            // Nor another certificate.
-            Err(error) if Mismatch::of(&error).is_some() => {
+            // Nor another certificate; but the clock may be set.
+            Err(error) if Mismatch::of(&error).is_some_and(|mismatch| !mismatch.is_early()) => {
                 live.end();
                 return Err(unanswered(&error, &asked.server));
             }

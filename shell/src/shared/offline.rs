@@ -20,8 +20,11 @@ impl Shared {
             News::Record(bytes, revision) => {
                 let stored = open(&seal::common_key(cluster), &bytes);
                 match stored.filter(|stored| stored.cluster_id == cluster.cluster_id) {
-                    // The same epoch of the same founder.
-                    Some(stored) if stored.epoch == cluster.epoch && founder(&stored) == founder(cluster) => {
+                    // The same epoch of the same founder, and nothing has been changed here since.
+                    Some(stored)
+                        if (stored.epoch, founder(&stored)) == (cluster.epoch, founder(cluster))
+                            && stored.revision >= cluster.revision =>
+                    {
                         *cluster = stored;
                         return Ok(());
                     }

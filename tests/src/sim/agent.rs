@@ -54,6 +54,8 @@ pub(super) struct Agent {
     /// Answers that wait for a copy to be durable: the call, the copy's age, the answer, and the one where the save fails.
     pending: Vec<(u64, (u32, u64), Reply, Reply)>,
     answered: Vec<(Id, u64)>,
+    /// Who is being asked for a beat.
+    asked: Vec<Id>,
     confirmations: u32,
     /// What is to be done.
     pub(super) wants: Vec<Want>,
@@ -105,6 +107,7 @@ impl Agent {
             keeping: None,
             pending: Vec::new(),
             answered: Vec::new(),
+            asked: Vec::new(),
             confirmations: 0,
             wants: Vec::new(),
             states: Vec::new(),

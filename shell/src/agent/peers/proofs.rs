@@ -7,8 +7,9 @@ use crate::peer::ID_BYTES;
 
 /// Proofs under way at the same time.
 const PROOFS_MAX: usize = 128;
-/// The same from one address of another machine: each is a guess that counts once it is over. Nobody can keep all others
-/// out, and no machine has many nodes that join in the same second but one on which that is tried.
+/// The same from one address of another machine: each is a guess that counts once it is over, and nobody can keep all others
+/// out. Where more nodes than that share an address and join in the same second, the rest try again; on this machine itself
+/// many may.
 const PROOFS_EACH_MAX: usize = 8;
 /// A proof that is not finished in so many milliseconds has failed.
 const PROOF_MS: u64 = 10_000;

@@ -55,7 +55,7 @@ impl Agent {
             }
             let place = if self.machine.is_member() { &mut self.cluster } else { &mut self.founded };
             let epoch = place.as_ref().map_or(kept.epoch, |before| before.epoch);
-            self.others.peers.has_kept(&kept, epoch);
+            self.others.peers.has_kept(&kept, epoch, self.clock.uptime_ms);
             *place = Some(kept);
         }
         let durable = self.cluster.as_deref().map(Cluster::age);

@@ -49,7 +49,14 @@ impl Agent {
         let Some(cluster) = self.speaks_by() else { return };
         let Some((member, me)) = cluster.member_of(to).zip(cluster.member_of(own)) else { return };
         let message = Message { ask, stamp: cluster.stamp(), endpoint: None };
-        self.question(to, place(member.endpoint), me.key, message, after_ms);
+        let (at, key) = (place(member.endpoint), me.key);
+        if ask == Ask::Beat {
+            if self.asked.contains(&to) {
+                return;
+            }
+            self.asked.push(to);
+        }
+        self.question(to, at, key, message, after_ms);
     }
 
     fn question(&mut self, to: Id, at: u16, key: Key, message: Message, after_ms: u64) {
@@ -71,6 +78,9 @@ impl Agent {
 
     /// What a question came to; nothing where there was no answer that could be trusted.
     pub(in crate::sim) fn told(&mut self, by: Id, ask: Ask, reply: Option<Reply>, moment: &mut Moment<'_>) {
+        if ask == Ask::Beat {
+            self.asked.retain(|asked| *asked != by);
+        }
         let own = self.machine.node_id();
         match (reply, self.home()) {
             (reply, None) if ask == Ask::Confirm => self.told_of_confirmation(by, reply.as_ref(), moment),
@@ -187,7 +197,7 @@ impl Agent {
             }
             let place = if self.machine.is_member() { &mut self.cluster } else { &mut self.founded };
             let epoch = place.as_ref().map_or(kept.epoch, |before| before.epoch);
-            self.peers.has_kept(&kept, epoch);
+            self.peers.has_kept(&kept, epoch, moment.now_ms);
             if kept.epoch > epoch {
                 self.witness.begins_epoch();
             }
