@@ -122,7 +122,11 @@ pub fn boot(places: &Places, machine: &mut Machine) -> io::Result<Boot> {
             (None, Some(why))
         }
     };
-    let (cluster, adopted) = if machine.adopted().is_some() { (None, cluster) } else { (cluster, None) };
+    let (cluster, adopted) = match cluster {
+        // Until it is a member it is closed by the copy that is there, where another cluster has sent it away.
+        Some(adopted) if machine.adopted().is_some() => (machine.is_expelled().then(|| adopted.clone()), Some(adopted)),
+        cluster => (cluster, None),
+    };
     let shows_bigstore = places.bigstore.is_some();
     Ok(Boot { facts: node::read(), cluster, adopted, broken, node_record, shows_bigstore })
 }

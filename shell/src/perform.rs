@@ -38,8 +38,8 @@ pub(crate) const STACK_BYTES: usize = 8 * 1024 * 1024;
 pub enum Work {
     /// Replace a record.
     Save(Pair, Vec<u8>),
-    /// Remove the cluster's record.
-    Discard(Pair),
+    /// Remove the cluster's record; where it is in the place of this one, put that back.
+    Discard(Pair, Option<(Pair, Vec<u8>)>),
     /// Look at directories.
     CheckPaths([Option<String>; 4], Id),
     /// Open a licence.
@@ -291,7 +291,10 @@ fn check_logins(logins: &Queue<LoginJob>, tell: impl Fn(Done)) {
 fn perform(work: Work) -> Outcome {
     match work {
         Work::Save(pair, bytes) => Outcome::Saved(pair.save(&bytes)),
-        Work::Discard(pair) => Outcome::Discarded(pair.discard()),
+        Work::Discard(pair, before) => {
+            let before = before.filter(|(home, _)| is_same(home.directory(), pair.directory()));
+            Outcome::Discarded(before.map_or_else(|| pair.discard(), |(home, bytes)| home.save(&bytes)))
+        }
         Work::CheckPaths(paths, node_id) => {
             let [_, _, flash, _] = &paths;
             let flash = flash.as_deref().and_then(node::size);
@@ -340,6 +343,12 @@ fn read_recovery(file: &Path, user: &str, password: &[u8]) -> Result<Box<Cluster
         return Err(Failure::new(Cause::AccessDenied {}, "the credentials are not those of the recovered cluster"));
     }
     Ok(cluster)
+}
+
+/// Whether both are one directory, whatever they are called.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    one == other || real(one).is_some_and(|one| real(other) == Some(one))
 }
 
 fn check_path(path: &Path, node_id: Id) -> Result<FileId, PathTrouble> {

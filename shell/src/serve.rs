@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use bootstrapd_core::limits::LISTENERS_MAX;
 use bootstrapd_core::machine::Machine;
 use bootstrapd_core::node::{SOFTWARE_VERSION, Settings, is_reachable};
 use nix::sys::resource::{Resource, setrlimit};
@@ -130,6 +131,9 @@ fn addresses(values: &Values) -> Result<Vec<SocketAddr>, String> {
         let address = text.to_str().and_then(|text| text.parse().ok());
         address.ok_or_else(|| format!("--listen takes ADDR:PORT with an IP address, not {}", text.display()))
     };
+    if given.len() > LISTENERS_MAX {
+        return Err(format!("--listen takes at most {LISTENERS_MAX} addresses"));
+    }
     given.into_iter().map(parse).collect()
 }
 

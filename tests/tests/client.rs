@@ -143,6 +143,19 @@ fn a_wrong_command_line_is_64_and_calls_nobody() {
 // Serve.
 
 #[test]
+fn more_listeners_than_there_may_be_are_a_wrong_command_line() {
+    let listeners = |count: usize| vec!["127.0.0.1:0"; count].join(",");
+    let outcome = run_with(&["serve"], &[("BOOTSTRAPD_LISTEN", &listeners(17))], "");
+    assert_exit(&outcome, USAGE);
+    let mut node = Node::prepare(&[]);
+    for _ in 1..16 {
+        node.add_options(&["--listen", "127.0.0.1:0"]);
+    }
+    node.run();
+    assert_eq!(node.addresses().len(), 16);
+}
+
+#[test]
 fn a_variable_switches_on_or_off_and_nobody_guesses() {
     let node = Node::start();
     let url = node.url();

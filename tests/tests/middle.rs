@@ -12,19 +12,19 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bootstrapd_tests::body::PASSWORD;
+use bootstrapd_tests::body::{PASSWORD, USER};
 use bootstrapd_tests::cluster::{
-    founder, join, join_body, join_body_with, join_fails, listed, lists, node, of, prepared, uid,
+    founder, join, join_body, join_body_with, join_fails, listed, lists, node, of, prepared, sent_away, uid,
 };
-use bootstrapd_tests::{Node, Pass, Relay, Request, Way, basic, eventually};
+use bootstrapd_tests::{AT_ONCE, Node, Pass, Relay, Request, Way, basic, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const START: &str = "/internal/v1/login/start";
 const FINISH: &str = "/internal/v1/login/finish";
@@ -211,6 +211,73 @@ fn the_member_may_die_at_every_message_of_a_join() {
     for (path, way) in [START, FINISH, ASK].into_iter().flat_map(|path| [(path, Way::There), (path, Way::Back)]) {
         killed_at(path, way, false);
     }
+}
+
+/// A node that a cluster has sent away.
+fn outcast() -> Node {
+    let mut nodes = of(2);
+    nodes[1].kill9();
+    lists(&nodes[0], &[(1, "active"), (2, "down")]);
+    let replacement = node();
+    replacement.accept("join_cluster", &join_body_with(&[nodes[0].address()], "/node/identity/uid", json!(2)));
+    assert_eq!(replacement.ended()["state"], "completed");
+    let mut outcast = nodes.remove(1);
+    outcast.run();
+    sent_away(&outcast);
+    outcast
+}
+
+fn rejoin(node: &Node, body: &Value) {
+    let join = Request::post("/v1/bootstrap/join_cluster", body.to_string());
+    assert_eq!(node.call(&join.login(USER, PASSWORD)).status, 200);
+}
+
+#[test]
+fn an_outcast_that_was_admitted_elsewhere_is_closed_and_usable_also_after_a_restart() {
+    let (cuts, (sender, asked)) = (Arc::new(AtomicBool::new(true)), mpsc::channel());
+    let cut = Arc::clone(&cuts);
+    let (member, relay) = behind(move |_, path, _| {
+        if path != ASK || !cut.load(Ordering::Relaxed) {
+            return Pass::On;
+        }
+        let _ = sender.send(());
+        Pass::Cut
+    });
+    member.create();
+    let mut node = outcast();
+    rejoin(&node, &join_body(&[relay.address]));
+    // It confirms what is on its disk.
+    asked.recv_timeout(AT_ONCE).unwrap();
+    lists(&member, &[(1, "active"), (2, "provisioning")]);
+    node.restart();
+    assert_eq!(node.get("/v1/bootstrap").status, 401);
+    assert_eq!(node.get_as_admin("/v1/bootstrap").json()["bootstrap_status"]["state"], "joining_cluster");
+    cuts.store(false, Ordering::Relaxed);
+    assert_eq!(node.ended()["state"], "completed");
+    lists(&member, &[(1, "active"), (2, "active")]);
+}
+
+#[test]
+fn an_outcast_whose_attempt_fails_has_its_record_again_whatever_it_has_called_its_place() {
+    let in_the_way = Arc::new(Mutex::new(PathBuf::new()));
+    let place = Arc::clone(&in_the_way);
+    let (member, relay) = behind(move |way, path, _| {
+        // Once it has made the record its own, it cannot save that it has.
+        if way == Way::Back && path == FINISH {
+            let _ = fs::create_dir(&*place.lock().unwrap());
+        }
+        Pass::On
+    });
+    member.create();
+    let mut node = outcast();
+    in_the_way.lock().unwrap().push(node.state_file("node.a.new"));
+    let alias = format!("{}/.", node.state_file("persistent").display());
+    rejoin(&node, &join_body_with(&[relay.address], "/node/paths/persistent_path", json!(alias)));
+    let status = node.ended();
+    assert!(status["error_details"]["message"].as_str().unwrap().contains("could not be saved"), "{status}");
+    fs::remove_dir(&*in_the_way.lock().unwrap()).unwrap();
+    node.restart();
+    assert_eq!((node.get("/v1/bootstrap").status, node.get_as_admin("/v1/bootstrap").status), (401, 200));
 }
 
 #[test]

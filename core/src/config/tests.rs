@@ -716,6 +716,10 @@ fn what_must_agree_is_compared() {
         json!([{"name": "a"}, {"name": "b", "cluster_default": true}, {"name": "c", "cluster_default": true}]);
     let body = least_with(CreateCluster, "/dns_suffixes", suffixes);
     assert_eq!(wrong(CreateCluster, &body), ["/dns_suffixes/2/cluster_default"]);
+    // Also behind one that is no object.
+    let suffixes = json!([{"name": "a", "cluster_default": true}, 5, {"name": "c", "cluster_default": true}]);
+    let body = least_with(CreateCluster, "/dns_suffixes", suffixes);
+    assert_eq!(wrong(CreateCluster, &body), ["/dns_suffixes/1", "/dns_suffixes/2/cluster_default"]);
 }
 
 #[test]

@@ -283,6 +283,8 @@ impl<'a> Walk<'a, '_> {
                 Some(token) => {
                     self.problems.add(place, "must be an object");
                     self.reader.skip_rest(token)?;
+                    // What comes behind it keeps its place.
+                    begin(self.config);
                 }
             }
             index = index.saturating_add(1);

@@ -40,7 +40,7 @@ pub enum Effect {
     Adopt,
     /// Tell the cluster that its record is this node's own now.
     Confirm,
-    /// Remove the cluster's record again; where [`Machine::is_at_home`](super::Machine::is_at_home), put back the one that was
+    /// Remove the cluster's record again; where [`Machine::home`](super::Machine::home), put back the one that was
     /// there.
     Discard,
 }

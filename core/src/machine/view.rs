@@ -119,12 +119,11 @@ impl Machine {
         effective(role, &self.paths, &self.defaults)
     }
 
-    /// Whether the attempt keeps its cluster's record where that of the cluster lies which has sent this node away: to discard
-    /// the one is to put back the other.
+    /// Where the record of the cluster lies that has sent this node away. An attempt may have put its own there, whatever it
+    /// calls that place: to discard the one is to put back the other.
     #[must_use]
-    pub fn is_at_home(&self) -> bool {
-        let record = |paths| effective(PathRole::Ccs, paths, &self.defaults);
-        self.expelled && record(&self.paths) == record(&self.home)
+    pub fn home(&self) -> Option<&str> {
+        self.expelled.then(|| effective(PathRole::Ccs, &self.home, &self.defaults))
     }
 
     /// The directories that [`Effect::CheckPaths`](super::Effect::CheckPaths) is about: flash only where it is on or

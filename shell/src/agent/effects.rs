@@ -87,10 +87,11 @@ impl Agent {
                 let bytes = store::encode(self.founded.as_deref()?)?;
                 Work::Save(cluster_record, bytes)
             }
-            Effect::Discard => match self.cluster.as_deref().filter(|_| self.machine.is_at_home()) {
-                Some(before) => Work::Save(cluster_record, store::encode(before)?),
-                None => Work::Discard(cluster_record),
-            },
+            Effect::Discard => {
+                let home = self.machine.home().zip(self.cluster.as_deref());
+                let before = home.map(|(path, before)| Some((record_path(path), store::encode(before)?)));
+                Work::Discard(cluster_record, before.flatten())
+            }
             Effect::Contact { .. } | Effect::Wait { .. } | Effect::Confirm | Effect::CheckStore => return None,
         })
     }

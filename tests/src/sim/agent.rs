@@ -135,7 +135,9 @@ impl Agent {
                     return Err("a member's record is of another cluster or node");
                 }
                 let found = Rc::from(read_again(found, moment.buffer));
-                if machine.adopted().is_some() { agent.founded = Some(found) } else { agent.cluster = Some(found) }
+                let is_adopted = machine.adopted().is_some();
+                agent.founded = is_adopted.then(|| Rc::clone(&found));
+                agent.cluster = (!is_adopted || machine.is_expelled()).then_some(found);
             }
             (Some(found), _) if found.membership(machine.node_id()).is_some() => {
                 if record.standing != Standing::Attempt {
@@ -201,7 +203,7 @@ impl Agent {
                 self.wants.push(Want::Save(Content::Adopted(founded)));
             }
             Effect::Discard => {
-                let before = self.cluster.clone().filter(|_| self.machine.is_at_home());
+                let before = self.cluster.clone().filter(|_| self.machine.home().is_some());
                 self.wants.push(Want::Save(before.map_or(Content::Nothing, Content::Restored)));
             }
             Effect::Contact { node } => {
