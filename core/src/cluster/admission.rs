@@ -96,7 +96,7 @@ impl Cluster {
         let own = self.members.iter().position(|member| member.node_id == request.member.node_id);
         if let Some((index, member)) = own.and_then(|index| Some((index, self.members.get(index)?))) {
             if !member.is_active() {
-                self.check_length(&request.member, Some(member))?;
+                self.check_again(request, member, rules)?;
                 return Ok(Place::Again(index));
             }
             if request.uid != Some(member.uid) || !is_down(&member) {
@@ -111,13 +111,32 @@ impl Cluster {
             }
             Some(uid) => Some(self.dead(uid, request, is_down)?),
         };
-        self.check_room(request, dead, is_down)?;
+        self.check_room(request, dead, rules)?;
         if let Some(dead) = dead {
             check_strength(dead, &request.member)?;
         }
         self.check_rack(request, dead)?;
-        self.check_license(request, dead, rules)?;
+        self.check_license(request, u32::from(dead.is_none()), rules)?;
         Ok(dead.map_or(Place::New, |dead| Place::Replacement(dead.uid)))
+    }
+
+    /// A node that was admitted and has not confirmed may ask for the same again, and for nothing else.
+    fn check_again(&self, request: &JoinRequest, entry: &Member, rules: &Rules<'_>) -> Result<(), Failure> {
+        let uid = entry.uid;
+        let replaces = entry.status == MemberStatus::Replacing;
+        if request.uid.map_or(replaces, |asked| asked != uid) {
+            return Err(config_error(format_args!(
+                "this node was admitted with the uid {uid} already, and has a minute to confirm: name that, or wait"
+            )));
+        }
+        self.check_endpoint(request, rules)?;
+        self.check_length(&request.member, Some(entry))?;
+        let dead = self.member(uid).filter(|_| replaces);
+        if let Some(dead) = dead {
+            check_strength(dead, &request.member)?;
+        }
+        self.check_rack(request, dead)?;
+        self.check_license(request, 0, rules)
     }
 
     fn check_settings(&self, request: &JoinRequest, rules: &Rules<'_>) -> Result<(), Failure> {
@@ -192,20 +211,8 @@ impl Cluster {
         Ok(dead)
     }
 
-    fn check_room(
-        &self,
-        request: &JoinRequest,
-        dead: Option<&Member>,
-        is_down: impl Fn(&&Member) -> bool,
-    ) -> Result<(), Failure> {
-        let endpoint = request.member.endpoint;
-        let taken = |member: &&Member| {
-            member.endpoint == endpoint && member.node_id != request.member.node_id && !is_down(member)
-        };
-        if let Some(member) = self.members.iter().find(taken) {
-            let uid = member.uid;
-            return Err(config_error(format_args!("the node with the uid {uid} has the address {endpoint} already")));
-        }
+    fn check_room(&self, request: &JoinRequest, dead: Option<&Member>, rules: &Rules<'_>) -> Result<(), Failure> {
+        self.check_endpoint(request, rules)?;
         if self.members.is_full() {
             return Err(full());
         }
@@ -214,6 +221,19 @@ impl Cluster {
             return Err(config_error(format_args!("the cluster has {MEMBERS_MAX} members, it takes no more")));
         }
         self.check_length(&request.member, None)
+    }
+
+    /// Whether no member that is there has the joiner's address and port.
+    fn check_endpoint(&self, request: &JoinRequest, rules: &Rules<'_>) -> Result<(), Failure> {
+        let endpoint = request.member.endpoint;
+        let taken = |member: &&Member| {
+            let is_other = member.endpoint == endpoint && member.node_id != request.member.node_id;
+            is_other && !rules.liveness.is_down(self, member, rules.uptime_ms)
+        };
+        self.members.iter().find(taken).map_or(Ok(()), |member| {
+            let uid = member.uid;
+            Err(config_error(format_args!("the node with the uid {uid} has the address {endpoint} already")))
+        })
     }
 
     /// Whether the record still fits its limit with `joiner` in it, in the place of `before`.
@@ -266,8 +286,9 @@ impl Cluster {
         }
     }
 
-    fn check_license(&self, request: &JoinRequest, dead: Option<&Member>, rules: &Rules<'_>) -> Result<(), Failure> {
-        let nodes = u32::try_from(self.numbers()).unwrap_or(u32::MAX).saturating_add(u32::from(dead.is_none()));
+    /// Whether the licence allows so many numbers more.
+    fn check_license(&self, request: &JoinRequest, more: u32, rules: &Rules<'_>) -> Result<(), Failure> {
+        let nodes = u32::try_from(self.numbers()).unwrap_or(u32::MAX).saturating_add(more);
         let now = Timestamp::from_seconds(rules.clock_ms / 1000);
         let permitted = self.terms.permit(now, &self.name, nodes, request.member.bigstore_enabled);
         permitted.map_err(|violation| Failure::new(Cause::InvalidLicense { violation }, violation.message()))

@@ -42,7 +42,7 @@ fn an_admitted_node_is_a_member_once_it_confirms_and_confirming_again_changes_no
 fn asked_again_it_gets_the_same_number_and_a_new_key() {
     let mut cluster = cluster([1]);
     for (key, before) in [(1, &[][..]), (2, &[1]), (3, &[1, 2])] {
-        // Whatever is asked for, and whatever would now stand against it.
+        // It has its number already.
         cluster.terms.node_limit = Some(2);
         assert_eq!(admit(&mut cluster, &[], &request(9), key), Ok(2));
         assert_eq!(places(&cluster), [(1, id(1), Active), (2, id(9), Provisioning)]);
@@ -58,6 +58,44 @@ fn asked_again_it_gets_the_same_number_and_a_new_key() {
         assert!(failure.message.contains("active member already, with the uid 2"), "{}", failure.message);
     }
     assert_eq!(cluster.revision, revision);
+}
+
+#[test]
+fn asked_for_something_else_meanwhile_it_gets_what_anybody_would() {
+    let mut cluster = cluster([1, 2]);
+    assert_eq!(admit(&mut cluster, &[], &request(9), 1), Ok(3));
+    let refused = |cluster: &mut Cluster, dead: &[u32], request: &JoinRequest| {
+        let before = cluster.clone();
+        let failure = admit(cluster, dead, request, 2).unwrap_err();
+        assert!(*cluster == before);
+        failure
+    };
+    // Another number, be it of a dead node; its own may be named.
+    for uid in [1, 2, 7] {
+        let failure = refused(&mut cluster, &[2], &replacing(9, uid));
+        assert!(failure.message.contains("with the uid 3 already"), "{}", failure.message);
+    }
+    assert_eq!(admit(&mut cluster, &[2], &replacing(9, 3), 2), Ok(3));
+    // An address that a living member has, flash that is not granted, no rack where one must be.
+    let mut other = request(9);
+    other.member.endpoint = cluster.members[0].endpoint;
+    assert!(refused(&mut cluster, &[], &other).message.contains("the uid 1 has the address"));
+    let mut other = request(9);
+    other.member.bigstore_enabled = true;
+    let features = core::mem::take(&mut cluster.terms.features);
+    assert!(matches!(refused(&mut cluster, &[], &other).cause, Cause::InvalidLicense { .. }));
+    cluster.terms.features = features;
+    cluster.policy.rack_aware = true;
+    assert!(matches!(refused(&mut cluster, &[], &request(9)).cause, Cause::RackIdRequired { .. }));
+    cluster.policy.rack_aware = false;
+
+    // A replacement stays one, of that node, and as strong as it must be.
+    assert_eq!(admit(&mut cluster, &[2], &replacing(8, 2), 1), Ok(2));
+    assert!(refused(&mut cluster, &[2], &request(8)).message.contains("with the uid 2 already"));
+    let mut weak = replacing(8, 2);
+    weak.member.total_memory = Some(1);
+    assert!(matches!(refused(&mut cluster, &[2], &weak).cause, Cause::InsufficientNodeMemory { .. }));
+    assert_eq!(admit(&mut cluster, &[2], &replacing(8, 2), 2), Ok(2));
 }
 
 #[test]
