@@ -258,6 +258,23 @@ fn validating_a_join_says_how_it_would_end_and_changes_nothing() {
 }
 
 #[test]
+fn a_validation_that_has_no_more_time_says_who_has_not_answered() {
+    let silent: Vec<_> = (0..4).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let addresses: Vec<_> = silent.iter().map(|listener| listener.local_addr().unwrap()).collect();
+    let node = node();
+    let mut connection = node.connect();
+    connection.stream().set_read_timeout(Some(Duration::from_secs(50))).unwrap();
+    let answer =
+        connection.call(&Request::post("/v1/bootstrap/validate/join_cluster", join_body(&addresses).to_string()));
+    let status = answer.json();
+    assert_eq!((answer.status, status["error_code"].as_str()), (406, Some("connect_error")), "{status}");
+    let tried = status["error_details"]["nodes_tried"].as_array().unwrap();
+    assert!(tried.len() >= 3 && tried.iter().all(|node| node["reason"] == "no answer in time"), "{status}");
+    assert_eq!(node.state_name(), "idle");
+    drop(silent);
+}
+
+#[test]
 fn config_error_two_agents_at_one_address_and_port() {
     let nodes = of(2);
     let taken = nodes[1].address().to_string();

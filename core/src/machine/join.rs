@@ -38,6 +38,18 @@ impl Machine {
         Some(self.step(Phase::Waiting { round }, Effect::Wait { seconds }))
     }
 
+    /// The time of a validation is over. Whether it ends by that: it does where another node has not answered yet.
+    pub fn run_out(&mut self, now: Timestamp) -> bool {
+        let Phase::Contacting { node, .. } = self.phase else { return false };
+        if self.mode == Mode::Act {
+            return false;
+        }
+        self.tried.truncate(usize::from(node));
+        let _ = self.tried.push(TriedReason::TimedOut);
+        let _ = self.fail_to_connect(now);
+        true
+    }
+
     pub(super) fn fail_to_connect(&mut self, now: Timestamp) -> Option<Effect> {
         let named = |(node, reason): (u8, &TriedReason)| {
             Some(NodeTried { node: heapless::String::try_from(self.contact(node)?).ok()?, reason: *reason })

@@ -42,6 +42,12 @@ impl Agent {
         self.document(406, "", reply, |_, writer| status::write_bootstrap_status(&validator, writer))
     }
 
+    /// The time of the validation with this number is over: whether it has ended by that, and can be answered.
+    pub fn run_out(&mut self, number: u32) -> bool {
+        let now = self.clock.now;
+        self.validator.as_mut().is_some_and(|(running, validator)| *running == number && validator.run_out(now))
+    }
+
     /// Gives up on the validation with this number.
     pub fn abandon(&mut self, number: u32) {
         _ = self.validator.take_if(|(running, _)| *running == number);

@@ -21,14 +21,14 @@ pub(super) enum Wait {
 }
 
 impl Connection {
-    /// Whether it waits for the progress to change.
+    /// Whether it waits for something that is an answer, too, where it has not come in time.
     #[must_use]
-    pub const fn is_watching(&self) -> bool {
+    pub const fn may_wait_in_vain(&self) -> bool {
         #[cfg(feature = "ui")]
         if matches!(self.phase, Phase::Waiting(Wait::Streaming(_))) {
             return true;
         }
-        matches!(self.phase, Phase::Waiting(Wait::Watching(_)))
+        matches!(self.phase, Phase::Waiting(Wait::Watching(_) | Wait::Validating(_)))
     }
 
     /// Something has happened: whether that was what the connection waits for.
@@ -82,6 +82,9 @@ impl Connection {
             Phase::Waiting(Wait::Watching(_)) => self.watched(shared),
             #[cfg(feature = "ui")]
             Phase::Waiting(Wait::Streaming(_)) => self.beat_stream(shared),
+            Phase::Waiting(Wait::Validating(number)) if shared.agent.run_out(number) => {
+                self.step(shared, None, |agent, reply| agent.validated(number, reply));
+            }
             Phase::Waiting(_) => {
                 self.release(shared);
                 let mut reply = Reply { out: &mut shared.out, head_only: self.head_only, close: true, is_1_0: false };

@@ -66,7 +66,7 @@ impl Server {
 
     fn expire(&mut self, index: usize) {
         let Some(Some(slot)) = self.slots.get_mut(index) else { return };
-        if slot.connection.is_watching() && !slot.is_blocked() {
+        if slot.connection.may_wait_in_vain() && !slot.is_blocked() {
             // What it has waited for in vain is an answer too.
             slot.connection.expire(&mut self.shared);
             return self.go_on(index, 0);
