@@ -53,10 +53,27 @@ impl NodeInfo {
         self.advertise.or(covered).or(self.listeners.first().copied()).unwrap_or(any)
     }
 
-    /// Whether `address` leads to this agent.
+    /// What leads to this agent.
     #[must_use]
-    pub fn is_own(&self, address: SocketAddr) -> bool {
-        let own = |ip: IpAddr| ip.is_loopback() || self.addresses.iter().any(|own| own.address == ip);
+    pub fn own(&self) -> Own {
+        let addresses = self.addresses.iter().map(|own| own.address).collect();
+        Own { advertise: self.advertise, listeners: self.listeners.clone(), addresses }
+    }
+}
+
+/// What leads to an agent, as it is at a moment.
+#[derive(Clone, Debug)]
+pub struct Own {
+    advertise: Option<SocketAddr>,
+    listeners: Vec<SocketAddr, LISTENERS_MAX>,
+    addresses: Vec<IpAddr, ADDRESSES_MAX>,
+}
+
+impl Own {
+    /// Whether `address` leads to it.
+    #[must_use]
+    pub fn has(&self, address: SocketAddr) -> bool {
+        let own = |ip: IpAddr| ip.is_loopback() || self.addresses.contains(&ip);
         self.advertise == Some(address)
             || self.listeners.iter().any(|listener| {
                 listener.port() == address.port()
@@ -193,7 +210,7 @@ mod tests {
             ("10.0.0.2:1", false),
             ("9.9.9.9:1", false),
         ] {
-            assert_eq!(facts.is_own(at(address)), own, "{address}");
+            assert_eq!(facts.own().has(at(address)), own, "{address}");
         }
     }
 

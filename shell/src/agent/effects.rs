@@ -39,13 +39,11 @@ impl Agent {
         let machine = self.machine(who);
         let config = machine.config();
         let request = machine.join_request(&self.facts);
-        let mut own = self.facts.listeners.clone();
-        let _ = own.push(request.member.endpoint);
         Contact {
             node: machine.contact(node).unwrap_or_default().to_owned(),
             default_port: config.ports.cnm_https,
             allow_plaintext: self.others.habits.allow_plaintext,
-            own,
+            own: self.facts.own(),
             trusted_ca: config.credentials.trusted_ca.as_str().to_owned(),
             username: config.credentials.username.as_str().to_owned(),
             password: Zeroizing::new(config.credentials.password.expose().to_vec()),

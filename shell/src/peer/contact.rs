@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bootstrapd_core::cluster::{Cluster, HashCost, JoinRequest, Key};
 use bootstrapd_core::failure::{Cause, Failure, TriedReason};
 use bootstrapd_core::fields::Fields;
-use bootstrapd_core::limits::{LISTENERS_MAX, PEER_MESSAGE_BYTES_MAX};
-use bootstrapd_core::node::is_reachable;
+use bootstrapd_core::limits::PEER_MESSAGE_BYTES_MAX;
+use bootstrapd_core::node::{Own, is_reachable};
 use bootstrapd_core::peer::JoinAnswer;
 use bootstrapd_core::write::Writer;
 use zeroize::Zeroizing;
@@ -30,7 +30,7 @@ pub struct Contact {
     /// Whether other machines may be asked in plain HTTP.
     pub allow_plaintext: bool,
     /// Where this agent itself is.
-    pub own: heapless::Vec<SocketAddr, LISTENERS_MAX>,
+    pub own: Own,
     /// Whom to trust by whose certificate, in PEM; empty where that does not matter.
     pub trusted_ca: String,
     /// The administrator.
@@ -70,16 +70,18 @@ impl Contact {
                 return ContactEnd::Refused(Box::new(Failure::new(cause, why)));
             }
         };
-        let join = |address, name: &str| match &shown {
-            Some(shown) => self.join_certified(address, name, end, shown),
-            None => self.join(address, name, end),
+        let join = |address, name: &str, end| match &shown {
+            Some(shown) => self.join_certified(address, name, Some(end), shown),
+            None => self.join(address, name, Some(end)),
         };
-        let found = self.look_up(end).and_then(|address| join(address, name));
+        let Some(end) = end else { return ContactEnd::Failed(TriedReason::TimedOut) };
+        let try_one = |address, end| self.check(address).and_then(|address| join(address, name, end));
+        let found = self.look_up(end).and_then(|addresses| first_of(&addresses, end, try_one));
         let joined = match found {
             // Only the founder admits. It is asked in the same way: it must prove itself, too.
             Ok(Joined::Elsewhere(address)) => {
                 let name = address.ip().to_string();
-                self.check(address).and_then(|address| join(address, &name)).map_err(Stop::of_founder)
+                self.check(address).and_then(|address| join(address, &name, end)).map_err(Stop::of_founder)
             }
             other => other,
         };
@@ -99,15 +101,13 @@ impl Contact {
         }
     }
 
-    /// The node's address: the first that its name has.
-    fn look_up(&self, end: Option<Instant>) -> Result<SocketAddr, Stop> {
+    /// The node's addresses.
+    fn look_up(&self, end: Instant) -> Result<Vec<SocketAddr>, Stop> {
         let (host, port) = split(&self.node, self.default_port);
-        let end = end.ok_or(Stop::Reason(TriedReason::TimedOut))?;
-        match look_up(host, port, end) {
-            Ok(addresses) => self.check(*addresses.first().ok_or(Stop::Reason(TriedReason::NotFound))?),
-            Err(error) if error.kind() == ErrorKind::TimedOut => Err(Stop::Reason(TriedReason::TimedOut)),
-            Err(_) => Err(Stop::Reason(TriedReason::NotFound)),
-        }
+        look_up(host, port, end).map_err(|error| {
+            let is_late = error.kind() == ErrorKind::TimedOut;
+            Stop::Reason(if is_late { TriedReason::TimedOut } else { TriedReason::NotFound })
+        })
     }
 
     /// Whether an address may be contacted at all.
@@ -115,7 +115,7 @@ impl Contact {
         if !is_reachable(address.ip()) {
             return Err(Stop::Reason(TriedReason::BadAddress));
         }
-        if self.own.contains(&address) {
+        if self.own.has(address) || self.request.member.endpoint == address {
             return Err(Stop::Reason(TriedReason::Itself));
         }
         let is_alone = address.ip().to_canonical().is_loopback();
@@ -173,6 +173,27 @@ impl Contact {
         let answer = seal::open(key, path, Direction::Answer, id, &answer).ok_or(Stop::Denied)?;
         joined(&answer)
     }
+}
+
+/// Tries the addresses of a name in turn, each with its share of the time: more than one machine may have it. Where none
+/// leads anywhere, the last reason counts that is not about this node itself.
+fn first_of<T>(
+    mut addresses: &[SocketAddr],
+    end: Instant,
+    mut try_one: impl FnMut(SocketAddr, Instant) -> Result<T, Stop>,
+) -> Result<T, Stop> {
+    let mut why = TriedReason::NotFound;
+    while let Some((address, rest)) = addresses.split_first() {
+        let shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+        let share = end.saturating_duration_since(Instant::now()).checked_div(shares).unwrap_or_default();
+        match try_one(*address, Instant::now().checked_add(share).unwrap_or(end)) {
+            Err(Stop::Reason(TriedReason::Itself)) if why != TriedReason::NotFound => {}
+            Err(Stop::Reason(reason)) => why = reason,
+            other => return other,
+        }
+        addresses = rest;
+    }
+    Err(Stop::Reason(why))
 }
 
 /// A member's answer to the first message: the proof's id, the stretching's cost, the second message of OPAQUE.
@@ -263,6 +284,33 @@ fn split(node: &str, default_port: u16) -> (&str, u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_address_of_a_name_is_tried_in_its_share_of_the_time() {
+        let addresses: Vec<SocketAddr> =
+            ["192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1"].map(|text| text.parse().unwrap()).to_vec();
+        let end = Instant::now().checked_add(Duration::from_secs(9)).unwrap();
+        let tried = |reasons: [Result<u8, TriedReason>; 3]| {
+            let mut asked = Vec::new();
+            let found = first_of(&addresses, end, |address, until| {
+                let left = until.saturating_duration_since(Instant::now());
+                let index = asked.len();
+                asked.push(address);
+                assert!(left <= Duration::from_secs([3, 5, 9][index]), "{left:?}");
+                reasons[index].map_err(Stop::Reason)
+            });
+            (found.map_err(|stop| if let Stop::Reason(reason) = stop { Some(reason) } else { None }), asked.len())
+        };
+        let [own, refused, late] = [TriedReason::Itself, TriedReason::Refused, TriedReason::TimedOut].map(Err);
+        assert_eq!(tried([own, refused, Ok(7)]), (Ok(7), 3));
+        assert_eq!(tried([Ok(7), own, own]), (Ok(7), 1));
+        assert_eq!(tried([refused, late, own]), (Err(Some(TriedReason::TimedOut)), 3));
+        assert_eq!(tried([own, own, own]), (Err(Some(TriedReason::Itself)), 3));
+        // A wrong password is one everywhere.
+        let denied = first_of(&addresses, end, |_, _| Err::<(), _>(Stop::Denied));
+        assert!(matches!(denied, Err(Stop::Denied)));
+        assert!(matches!(first_of(&[], end, |_, _| Ok(())), Err(Stop::Reason(TriedReason::NotFound))));
+    }
 
     #[test]
     fn a_node_may_have_a_port() {
