@@ -39,8 +39,10 @@ pub const SUFFIXES_MAX: usize = 8;
 pub const SUFFIX_SLAVES_MAX: usize = 8;
 /// Members of one bootstrap object that this version does not know; each becomes a warning.
 pub const UNKNOWN_MEMBERS_MAX: usize = 64;
-/// Warnings of one configuration: unknown members, the unused ones, and what the cluster sets itself.
-pub const WARNINGS_MAX: usize = UNKNOWN_MEMBERS_MAX + 4;
+/// Members that another action sets, and this one sets aside.
+pub const SET_ASIDE_MAX: usize = 11;
+/// Warnings of one configuration: unknown members, the three unused ones, and those that are set aside.
+pub const WARNINGS_MAX: usize = UNKNOWN_MEMBERS_MAX + 3 + SET_ASIDE_MAX;
 /// The pointer of a warning; a longer one is cut, it only serves a reader.
 pub const WARNING_BYTES_MAX: usize = 96;
 /// The written list of what is wrong with one configuration. The last entry says so when it is full.

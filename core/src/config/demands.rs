@@ -3,6 +3,7 @@
 use super::table::Object;
 use super::walk::Seen;
 use super::{Action, Config, Warning, WarningReason};
+use crate::limits::SET_ASIDE_MAX;
 use crate::problems::{Place, Problems};
 
 /// Checks a walked configuration against what `action` needs.
@@ -11,7 +12,7 @@ pub(super) fn check(config: &mut Config, action: Action, seen: &Seen, problems: 
     match action {
         Action::CreateCluster => demands.create(config),
         Action::JoinCluster => demands.join(config),
-        Action::RecoverCluster => demands.recover(),
+        Action::RecoverCluster => demands.recover(config),
     }
     demands.family(config);
     demands.suffixes(config);
@@ -103,6 +104,22 @@ pub const fn schema_of(object: Object) -> &'static str {
     }
 }
 
+/// What a cluster has of its own, whoever joins or recovers it.
+const SET_BY_CLUSTER: [(Object, &str); 8] = [
+    (Object::Root, "policy"),
+    (Object::Root, "dns_suffixes"),
+    (Object::Root, "license"),
+    (Object::Root, "crdb_coordinator_port"),
+    (Object::Root, "envoy_admin_port"),
+    (Object::Root, "envoy_mgmt_server_port"),
+    (Object::Root, "gossip_envoy_admin_port"),
+    (Object::Cluster, "wait_command"),
+];
+/// The same of one who recovers it only.
+const SET_BY_RECORD: [(Object, &str); 3] =
+    [(Object::Root, "cnm_https_port"), (Object::Cluster, "name"), (Object::Cluster, "nodes")];
+const _: () = assert!(SET_BY_CLUSTER.len() + SET_BY_RECORD.len() == SET_ASIDE_MAX);
+
 struct Demands<'a> {
     seen: &'a Seen,
     problems: &'a mut Problems,
@@ -148,13 +165,23 @@ impl Demands<'_> {
                 }
             }
         }
-        if self.given(Object::Root, "policy") {
-            let pointer = heapless::String::try_from("/policy").unwrap_or_default();
-            let _ = config.warnings.push(Warning { pointer, reason: WarningReason::SetByCluster });
+        self.set_aside(&[], config);
+    }
+
+    /// What the cluster's record says already is warned of: nothing that is accepted is dropped in silence.
+    fn set_aside(&self, more: &[(Object, &str)], config: &mut Config) {
+        let Config { license, warnings, .. } = config;
+        for (object, name) in SET_BY_CLUSTER.iter().chain(more) {
+            // Public clients send an empty licence with everything.
+            let is_nothing = *name == "license" && license.is_empty();
+            if self.given(*object, name) && !is_nothing {
+                let place = Place::member(object.path(), name);
+                let _ = warnings.push(Warning::new(place, WarningReason::SetByCluster));
+            }
         }
     }
 
-    fn recover(&mut self) {
+    fn recover(&mut self, config: &mut Config) {
         self.require(Object::Root, "recovery_filename");
         let [name, password] = ["username", "password"].map(|name| self.given(Object::Credentials, name));
         if name != password {
@@ -162,6 +189,7 @@ impl Demands<'_> {
             self.require(Object::Credentials, "password");
         }
         self.only_to_join();
+        self.set_aside(&SET_BY_RECORD, config);
     }
 
     fn only_to_join(&mut self) {

@@ -219,9 +219,29 @@ fn every_member_is_kept() {
         assert_eq!(config.ports.named().map(|(_, port)| port), [1, 1024, 1025, 1026, 65535]);
         assert_eq!(config.retry, Retry { max: 0, seconds: 3600 });
         assert_eq!(config.required_version, "7.4.2-54");
-        // To join, the cluster's own policy counts.
-        assert_eq!(config.warnings.len(), usize::from(action == JoinCluster));
+        // What the cluster has of its own counts there, and who is to be heard of it is told.
+        let own: &[&str] = &[
+            "/policy",
+            "/dns_suffixes",
+            "/license",
+            "/crdb_coordinator_port",
+            "/envoy_admin_port",
+            "/envoy_mgmt_server_port",
+            "/gossip_envoy_admin_port",
+            "/cluster/wait_command",
+            "/cnm_https_port",
+        ];
+        let aside = match action {
+            CreateCluster => &[],
+            JoinCluster => &own[..8],
+            RecoverCluster => own,
+        };
+        let pointers: Vec<&str> = config.warnings.iter().map(|warning| &*warning.pointer).collect();
+        assert_eq!(pointers, aside, "{action:?}");
+        assert!(config.warnings.iter().all(|warning| warning.reason == WarningReason::SetByCluster));
     }
+    // An empty licence is none.
+    assert!(good(JoinCluster, &least_with(JoinCluster, "/license", json!(""))).warnings.is_empty());
 }
 
 trait FromHeapless {
@@ -270,7 +290,8 @@ fn null_is_the_same_as_absent() {
         body = merged(body, &least(action));
         let config = good(action, &body.to_string());
         let warnings: Vec<_> = config.warnings.iter().map(|warning| warning.reason).collect();
-        let expected: &[WarningReason] = if action == JoinCluster { &[WarningReason::SetByCluster] } else { &[] };
+        // The policy is an object, if one of nothing.
+        let expected: &[WarningReason] = if action == CreateCluster { &[] } else { &[WarningReason::SetByCluster] };
         assert_eq!(warnings, expected);
     }
     for (action, pointer) in [(CreateCluster, "/cluster/name"), (JoinCluster, "/credentials/password")] {
@@ -557,12 +578,14 @@ fn unknown_members_are_taken_up_to_their_limit() {
     let body = |count: usize| {
         // Half of them nested: the limit is for the whole body.
         let member = |index: usize| format!("{}/u{index}", if index.is_multiple_of(2) { "" } else { "/node" });
-        let unused = ["/witness_disk", "/node/witness_disk", "/user_defined_modules", "/policy/rack_aware"];
-        let body = unused.iter().fold(least(JoinCluster), |body, pointer| with(body, pointer, json!(true)));
+        let unused = ["/witness_disk", "/node/witness_disk", "/user_defined_modules"];
+        let all = merged(least(RecoverCluster), &every_member());
+        let body = with(with(all, "/cluster/nodes", json!("10.0.0.1")), "/cluster/name", json!("a.b"));
+        let body = unused.iter().fold(body, |body, pointer| with(body, pointer, json!(true)));
         (0..count).fold(body, |body, index| with(body, &member(index), json!(1))).to_string()
     };
-    assert_eq!(good(JoinCluster, &body(64)).warnings.len(), WARNINGS_MAX);
-    assert_eq!(wrong(JoinCluster, &body(65)).len(), 1);
+    assert_eq!(good(RecoverCluster, &body(64)).warnings.len(), WARNINGS_MAX);
+    assert_eq!(wrong(RecoverCluster, &body(65)).len(), 1);
 }
 
 #[test]
