@@ -112,7 +112,6 @@ impl Pair {
     }
 
     /// Where the copies are.
-    #[cfg(feature = "management")]
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
