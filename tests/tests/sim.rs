@@ -2,16 +2,23 @@
 //! `cargo run --release -p bootstrapd-tests --bin sim -- --seeds 100000` lives through more; `--from SEED --seeds 1 --tell`
 //! shows one.
 
-#![allow(clippy::panic, reason = "whatever fails here fails a test")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "whatever fails here fails a test")]
+
+use std::thread;
 
 use bootstrapd_tests::sim::{self, Given, Store};
+
+/// Without optimizations each copy of a record on its way is on the stack, and a record is large.
+const STACK_BYTES: usize = 16 << 20;
 
 fn lives(seed: u64) {
     lives_on(seed, None, Store::Embedded);
 }
 
 fn lives_on(seed: u64, places: Option<usize>, store: Store) {
-    if let Err(broken) = sim::run(seed, Given { places, store: Some(store) }, false) {
+    let run = move || sim::run(seed, Given { places, store: Some(store) }, false);
+    let lived = thread::Builder::new().stack_size(STACK_BYTES).spawn(run).unwrap().join().unwrap();
+    if let Err(broken) = lived {
         panic!("seed {seed}, {store:?}: {broken}");
     }
 }
