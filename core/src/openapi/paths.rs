@@ -110,11 +110,19 @@ const FOLLOWED: &[Answer] = &[
     Answer { status: 204, means: "There is no event behind the last one, nor will there be", shows: Shows::Nothing },
 ];
 
+/// A number of the query; an empty value is as good as none.
+macro_rules! number {
+    () => {
+        r#"{"anyOf":[{"type":"integer","minimum":0,"maximum":18446744073709551615},{"const":""}]}"#
+    };
+}
+
 const WATCH: &str = concat!(
     r#"[{"name":"after","in":"query","description":"The revision that the caller has","schema":"#,
-    r#"{"type":"integer","minimum":0,"maximum":18446744073709551615}},{"name":"wait","in":"query","description":"#,
-    r#""How many seconds to wait for another one, at most 30","schema":"#,
-    r#"{"type":"integer","minimum":0,"maximum":18446744073709551615}},{"name":"Last-Event-ID","in":"header","#,
+    number!(),
+    r#"},{"name":"wait","in":"query","description":"How many seconds to wait for another one, at most 30","schema":"#,
+    number!(),
+    r#"},{"name":"Last-Event-ID","in":"header","#,
     r#""description":"The last event that the caller has, where it asks for a stream","schema":{"type":"string"}}]"#,
 );
 
