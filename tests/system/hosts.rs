@@ -239,9 +239,11 @@ fn a_name_server_that_says_nothing_takes_no_more_time_than_there_is() {
     let directory = Directory::new();
     let servers = directory.write("resolv.conf", "nameserver 127.0.0.1\n");
     let script = format!("mount --bind {servers} /etc/resolv.conf && exec \"$@\"");
+    // Built before time counts.
+    let program = program().to_str().unwrap();
     let start = Instant::now();
     let output = required("unshare")
-        .args(["--mount", "sh", "-c", &script, "sh", program().to_str().unwrap()])
+        .args(["--mount", "sh", "-c", &script, "sh", program])
         .args(["wait", "--timeout", "2", "--url", "http://node.example:9443"])
         .output()
         .unwrap();
