@@ -86,9 +86,11 @@ impl Agent {
                 Work::Save(cluster_record, bytes)
             }
             Effect::Discard => {
-                let home = self.machine.home().zip(self.cluster.as_deref());
-                let before = home.map(|(path, before)| Some((record_path(path), store::encode(before)?)));
-                Work::Discard(cluster_record, before.flatten())
+                let before = match self.machine.home().zip(self.cluster.as_deref()) {
+                    Some((path, before)) => Some((record_path(path), store::encode(before)?)),
+                    None => None,
+                };
+                Work::Discard(cluster_record, before)
             }
             Effect::Contact { .. } | Effect::Wait { .. } | Effect::Confirm | Effect::CheckStore => return None,
         })
