@@ -83,12 +83,19 @@ pub fn look_up(host: &str, port: u16, end: Instant) -> io::Result<Vec<SocketAddr
     wait.recv_timeout(left(end)?).unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
 }
 
+/// When the first of so many has had its share of the time until `end`: one that swallows what is sent to it leaves the
+/// others theirs.
+#[must_use]
+pub fn share(end: Instant, of: usize) -> Instant {
+    let now = Instant::now();
+    let left = end.saturating_duration_since(now).checked_div(u32::try_from(of).unwrap_or(u32::MAX));
+    left.and_then(|share| now.checked_add(share)).unwrap_or(end)
+}
+
 fn connect(mut addresses: &[SocketAddr], end: Instant) -> io::Result<TcpStream> {
     let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
     while let Some((address, rest)) = addresses.split_first() {
-        // One that swallows what is sent to it leaves the others their share of the time.
-        let shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-        match TcpStream::connect_timeout(address, left(end)?.checked_div(shares).unwrap_or_default()) {
+        match TcpStream::connect_timeout(address, left(share(end, addresses.len()))?) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }

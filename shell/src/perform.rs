@@ -19,7 +19,7 @@ use bootstrapd_core::record::Id;
 #[cfg(feature = "management")]
 use bootstrapd_core::record::NodeRecord;
 use nix::sys::eventfd::EventFd;
-use nix::sys::stat::stat;
+use nix::sys::stat::{FileStat, stat};
 use nix::unistd::{AccessFlags, access};
 use zeroize::Zeroizing;
 
@@ -347,7 +347,7 @@ fn read_recovery(file: &Path, user: &str, password: &[u8]) -> Result<Box<Cluster
 
 /// Whether both are one directory, whatever they are called.
 fn is_same(one: &Path, other: &Path) -> bool {
-    let file = |path: &Path| stat(path).ok().map(|found| (found.st_dev, found.st_ino));
+    let file = |path: &Path| stat(path).ok().as_ref().map(file_id);
     one == other || file(one).is_some_and(|one| file(other) == Some(one))
 }
 
@@ -367,7 +367,11 @@ fn check_path(path: &Path, node_id: Id) -> Result<FileId, PathTrouble> {
         Found::Record { value, .. } if value.membership(node_id).is_some() => {}
         Found::Record { .. } | Found::Unreadable { .. } => return Err(PathTrouble::ForeignRecord),
     }
-    Ok(FileId { device: found.st_dev, inode: found.st_ino })
+    Ok(file_id(&found))
+}
+
+const fn file_id(found: &FileStat) -> FileId {
+    FileId { device: found.st_dev, inode: found.st_ino }
 }
 
 /// The path that a cluster's record lies below, as the machine names it.

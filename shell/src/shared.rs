@@ -225,8 +225,8 @@ impl Shared {
         }
     }
 
-    /// Has the newest record edited, and written where that was good and has changed it: again where somebody else was faster or the
-    /// store did not serve, for as long as somebody waits for it.
+    /// Has the newest record edited, and written where that was good and has changed it: again where somebody else was faster
+    /// or the store did not serve, for as long as somebody waits for it.
     fn edit(&mut self, edit: &mut dyn FnMut(&mut peer::Shared, &mut Cluster) -> bool) -> Result<(), Stop> {
         let end = Instant::now().checked_add(ADMISSION);
         loop {

@@ -35,10 +35,9 @@ impl Contact {
         &self,
         address: SocketAddr,
         name: &str,
-        end: Option<Instant>,
+        end: Instant,
         shown: &Trust,
     ) -> Result<Joined, Stop> {
-        let end = end.ok_or(Stop::Reason(TriedReason::TimedOut))?;
         let mut exchange = connect(address, end, false, Some((shown, name)))?;
         let key = exchange.session_key().map(|key| Key(*key)).ok_or(Stop::Unknown)?;
         let id: [u8; ID_BYTES] = secret::random()?;

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{CONTACT, FINISH, ID_BYTES, PROTOCOL, RECORD, START, connect, reason};
 use crate::exchange::Exchange;
-use crate::line::look_up;
+use crate::line::{look_up, share};
 use crate::opaque::{Joiner, KE2_BYTES};
 use crate::seal::{self, Direction};
 use crate::tls::{self, Trust};
@@ -61,7 +61,7 @@ impl Contact {
     // Not inlined: what it needs of the stack stays resident.
     #[inline(never)]
     pub(super) fn run(&self) -> ContactEnd {
-        let end = Instant::now().checked_add(CONTACT);
+        let Some(end) = Instant::now().checked_add(CONTACT) else { return ContactEnd::Failed(TriedReason::TimedOut) };
         let (name, _) = split(&self.node, self.default_port);
         let shown = match self.shown() {
             Ok(shown) => shown,
@@ -71,10 +71,9 @@ impl Contact {
             }
         };
         let join = |address, name: &str, end| match &shown {
-            Some(shown) => self.join_certified(address, name, Some(end), shown),
-            None => self.join(address, name, Some(end)),
+            Some(shown) => self.join_certified(address, name, end, shown),
+            None => self.join(address, name, end),
         };
-        let Some(end) = end else { return ContactEnd::Failed(TriedReason::TimedOut) };
         let try_one = |address, end| self.check(address).and_then(|address| join(address, name, end));
         let found = self.look_up(end).and_then(|addresses| first_of(&addresses, end, try_one));
         let joined = match found {
@@ -129,8 +128,7 @@ impl Contact {
     }
 
     /// Proves the password to one node, and has it prove itself; then asks to be admitted.
-    fn join(&self, address: SocketAddr, name: &str, end: Option<Instant>) -> Result<Joined, Stop> {
-        let end = end.ok_or(Stop::Reason(TriedReason::TimedOut))?;
+    fn join(&self, address: SocketAddr, name: &str, end: Instant) -> Result<Joined, Stop> {
         let trusted = match &*self.trusted_ca {
             "" => None,
             pem => Some(Trust::in_authorities(pem.as_bytes()).ok_or(Stop::Reason(TriedReason::Untrusted))?),
@@ -184,9 +182,7 @@ fn first_of<T>(
 ) -> Result<T, Stop> {
     let mut why = TriedReason::NotFound;
     while let Some((address, rest)) = addresses.split_first() {
-        let shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-        let share = end.saturating_duration_since(Instant::now()).checked_div(shares).unwrap_or_default();
-        match try_one(*address, Instant::now().checked_add(share).unwrap_or(end)) {
+        match try_one(*address, share(end, addresses.len())) {
             Err(Stop::Reason(TriedReason::Itself)) if why != TriedReason::NotFound => {}
             Err(Stop::Reason(reason)) => why = reason,
             other => return other,
