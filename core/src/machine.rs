@@ -15,7 +15,6 @@
 
 use heapless::Vec;
 
-use crate::cluster::{Cluster, Member, Recovery, Seed};
 use crate::config::table::Object;
 use crate::config::{Action, Config, Paths};
 use crate::failure::{Cause, Failure, TriedReason};
@@ -28,6 +27,7 @@ use crate::time::Timestamp;
 
 mod end;
 mod event;
+mod founding;
 mod join;
 mod path;
 mod phase;
@@ -368,35 +368,6 @@ impl Machine {
 
     fn touch(&mut self) {
         self.version = self.version.wrapping_add(1);
-    }
-
-    /// The cluster that [`Effect::Found`] is about, from the seed that the shell made.
-    #[must_use]
-    pub fn found(&self, seed: Seed, facts: &NodeInfo, now: Timestamp) -> Cluster {
-        let (terms, settings) = (self.terms.clone(), facts.settings.clone());
-        let mut cluster = Cluster::found(seed, self.member(facts), &self.config, terms, settings, now);
-        cluster.is_shared = self.is_shared;
-        cluster
-    }
-
-    fn member(&self, facts: &NodeInfo) -> Member {
-        Member::new(self.node_id, &self.config, facts, self.flash)
-    }
-
-    /// Makes the record that [`Effect::ReadRecovery`] read a new epoch's, with this node as its founder.
-    ///
-    /// # Errors
-    /// Why it cannot be.
-    pub fn recovered(
-        &self,
-        cluster: &mut Cluster,
-        recovery: &Recovery,
-        facts: &NodeInfo,
-    ) -> Result<Membership, Failure> {
-        let uid = self.config.node.identity.uid.map_or(crate::cluster::FOUNDER_UID, core::num::NonZero::get);
-        cluster.recover(uid, self.member(facts), recovery)?;
-        cluster.is_shared = self.is_shared;
-        Ok(Membership { cluster_id: cluster.cluster_id, epoch: cluster.epoch, uid })
     }
 }
 

@@ -106,7 +106,6 @@ impl Peers {
     /// its turn. A founder that was started asks all, until it has heard of all, and then those that are down: for them
     /// it may be the one that is gone.
     pub fn beat(&mut self, cluster: &Cluster, own: Id, now_ms: u64) -> Vec<Id, MEMBER_SLOTS_MAX> {
-        self.liveness.look(now_ms);
         if self.is_shared {
             return Vec::new();
         }

@@ -31,7 +31,8 @@ impl Liveness {
         Self { beat_ms, since_ms: now_ms, looked_ms: now_ms, heard: Vec::new(), leased: None }
     }
 
-    /// Time goes on; to be called every beat. Whoever was not called for two was stalled, and heard nobody meanwhile.
+    /// Time goes on; to be called before anything that is judged, and every beat. Whoever was not called for two was stalled,
+    /// and heard nobody meanwhile.
     pub fn look(&mut self, now_ms: u64) {
         if now_ms.saturating_sub(self.looked_ms) > self.beat_ms.saturating_mul(2) {
             self.since_ms = now_ms;

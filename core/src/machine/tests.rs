@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Effect::{Adopt, CheckPaths, Confirm, Found, Persist, ReadRecovery, VerifyLicense};
 use super::*;
-use crate::cluster::{HashCost, Key, PasswordHash, Registration};
+use crate::cluster::{HashCost, Key, PasswordHash, Registration, Seed};
 use crate::failure::Violation;
 use crate::few;
 use crate::limits::{NODE_RECORD_BYTES_MAX, OPAQUE_FILE_BYTES, OPAQUE_SETUP_BYTES};

@@ -7,6 +7,7 @@ use std::vec::Vec as StdVec;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cluster::Recovery;
 use crate::node::Settings;
 
 const CONTACT: [Effect; 3] = [Effect::Contact { node: 0 }, Effect::Contact { node: 1 }, Effect::Contact { node: 2 }];
