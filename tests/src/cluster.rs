@@ -76,6 +76,25 @@ pub fn of(count: usize) -> Vec<Node> {
     nodes
 }
 
+/// A node that its cluster has replaced while it was dead, and has told so; `prepare` is given it before it runs again.
+pub fn outcast(prepare: impl FnOnce(&mut Node)) -> Node {
+    let mut nodes = of(2);
+    let mut dead = nodes.pop().unwrap();
+    dead.kill9();
+    lists(&nodes[0], &[(1, "active"), (2, "down")]);
+    assert_eq!(replace(&node(), &nodes[0], 2)["state"], "completed");
+    prepare(&mut dead);
+    dead.run();
+    sent_away(&dead);
+    dead
+}
+
+/// Has a node join in the place of the one with this number; how that ended.
+pub fn replace(joiner: &Node, through: &Node, uid: u64) -> Value {
+    joiner.accept("join_cluster", &join_body_with(&[through.address()], "/node/identity/uid", json!(uid)));
+    joiner.ended()
+}
+
 /// The least that joins through nodes at these places.
 pub fn join_body<T: ToString>(through: &[T]) -> Value {
     let nodes: Vec<String> = through.iter().map(ToString::to_string).collect();

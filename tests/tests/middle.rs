@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use bootstrapd_tests::body::{PASSWORD, USER};
 use bootstrapd_tests::cluster::{
-    founder, join, join_body, join_body_with, join_fails, listed, lists, node, of, prepared, sent_away, uid,
+    founder, join, join_body, join_body_with, join_fails, listed, lists, node, of, outcast, prepared, uid,
 };
 use bootstrapd_tests::{AT_ONCE, Node, Pass, Relay, Request, Way, basic, eventually};
 use nix::sys::signal::{Signal, kill};
@@ -107,16 +107,22 @@ fn any_changed_byte_ends_the_join_and_leaves_nothing_behind() {
     }
 }
 
-#[test]
-fn a_connection_has_one_proof_under_way_and_each_that_is_left_counts() {
+/// A member whose others reach it through a relay, which passes on what it hears them send there.
+fn overheard(at: &'static str) -> (Node, Relay, mpsc::Receiver<Vec<u8>>) {
     let (sender, heard) = mpsc::channel();
     let (member, relay) = behind(move |way, path, bytes| {
-        if way == Way::There && path == START {
+        if way == Way::There && path == at {
             let _ = sender.send(bytes.clone());
         }
         Pass::On
     });
     member.create();
+    (member, relay, heard)
+}
+
+#[test]
+fn a_connection_has_one_proof_under_way_and_each_that_is_left_counts() {
+    let (member, relay, heard) = overheard(START);
     let joiner = node();
     joiner.accept("join_cluster", &join_body(&[relay.address]));
     assert_eq!(joiner.ended()["state"], "completed");
@@ -135,14 +141,7 @@ fn a_connection_has_one_proof_under_way_and_each_that_is_left_counts() {
 
 #[test]
 fn what_a_member_says_cannot_be_said_again() {
-    let (sender, heard) = mpsc::channel();
-    let (member, _relay) = behind(move |way, path, bytes| {
-        if way == Way::There && path == ASK {
-            let _ = sender.send(bytes.clone());
-        }
-        Pass::On
-    });
-    member.create();
+    let (member, _relay, heard) = overheard(ASK);
     let joiner = node();
     join(&joiner, &member);
     lists(&joiner, &[(1, "active"), (2, "active")]);
@@ -213,20 +212,6 @@ fn the_member_may_die_at_every_message_of_a_join() {
     }
 }
 
-/// A node that a cluster has sent away.
-fn outcast() -> Node {
-    let mut nodes = of(2);
-    nodes[1].kill9();
-    lists(&nodes[0], &[(1, "active"), (2, "down")]);
-    let replacement = node();
-    replacement.accept("join_cluster", &join_body_with(&[nodes[0].address()], "/node/identity/uid", json!(2)));
-    assert_eq!(replacement.ended()["state"], "completed");
-    let mut outcast = nodes.remove(1);
-    outcast.run();
-    sent_away(&outcast);
-    outcast
-}
-
 fn rejoin(node: &Node, body: &Value) {
     let join = Request::post("/v1/bootstrap/join_cluster", body.to_string());
     assert_eq!(node.call(&join.login(USER, PASSWORD)).status, 200);
@@ -244,7 +229,7 @@ fn an_outcast_that_was_admitted_elsewhere_is_closed_and_usable_also_after_a_rest
         Pass::Cut
     });
     member.create();
-    let mut node = outcast();
+    let mut node = outcast(|_| {});
     rejoin(&node, &join_body(&[relay.address]));
     // It confirms what is on its disk.
     asked.recv_timeout(AT_ONCE).unwrap();
@@ -269,7 +254,7 @@ fn an_outcast_whose_attempt_fails_has_its_record_again_whatever_it_has_called_it
         Pass::On
     });
     member.create();
-    let mut node = outcast();
+    let mut node = outcast(|_| {});
     in_the_way.lock().unwrap().push(node.state_file("node.a.new"));
     let alias = format!("{}/.", node.state_file("persistent").display());
     rejoin(&node, &join_body_with(&[relay.address], "/node/paths/persistent_path", json!(alias)));

@@ -12,15 +12,11 @@
 use std::time::{Duration, Instant};
 
 use bootstrapd_tests::cluster::{
-    BEAT, founder, join, join_body, join_body_with, join_fails, lists, node, node_with, of, prepared, sent_away, uid,
+    BEAT, founder, join, join_body, join_body_with, join_fails, lists, node, node_with, of, outcast, prepared, replace,
+    sent_away, uid,
 };
-use bootstrapd_tests::{Node, body, eventually, run_with};
+use bootstrapd_tests::{body, eventually, run_with};
 use serde_json::{Value, json};
-
-fn replace(joiner: &Node, through: &Node, uid: u64) -> Value {
-    joiner.accept("join_cluster", &join_body_with(&[through.address()], "/node/identity/uid", json!(uid)));
-    joiner.ended()
-}
 
 #[test]
 fn a_killed_member_is_down_after_three_beats_and_active_again_when_it_is_back() {
@@ -118,13 +114,7 @@ fn repair_required_names_the_dead_and_whom_to_replace_and_the_replacement_gets_t
 
 #[test]
 fn a_node_that_was_sent_away_and_cut_short_on_its_way_into_another_cluster_stays_closed_and_usable() {
-    let mut nodes = of(2);
-    nodes[1].kill9();
-    lists(&nodes[0], &[(1, "active"), (2, "down")]);
-    assert_eq!(replace(&node(), &nodes[0], 2)["state"], "completed");
-    let mut node = nodes.remove(1);
-    node.run();
-    sent_away(&node);
+    let mut node = outcast(|_| {});
     let own = ["node.a", "node.b"].map(|name| (node.state_file(name), std::fs::read(node.state_file(name)).unwrap()));
 
     let other = founder();
@@ -146,17 +136,13 @@ fn a_node_that_was_sent_away_and_cut_short_on_its_way_into_another_cluster_stays
 
 #[test]
 fn whoever_administered_the_cluster_that_sent_a_node_away_is_nobody_in_its_next_one() {
-    let mut nodes = of(2);
-    nodes[1].kill9();
-    lists(&nodes[0], &[(1, "active"), (2, "down")]);
-    assert_eq!(replace(&node(), &nodes[0], 2)["state"], "completed");
-    let mut node = nodes.remove(1);
     // Before a cluster it asks for a token, which the verbs go on to show.
-    let token = node.directory().write("token", "a token");
-    std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    node.add_options(&["--setup-token-file", &token]);
-    node.run();
-    sent_away(&node);
+    let node = outcast(|node| {
+        let token = node.directory().write("token", "a token");
+        std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        node.add_options(&["--setup-token-file", &token]);
+    });
+    let token = node.directory().join("token");
 
     let create = body::create_with("/credentials/password", json!("another"));
     let url = node.url();
